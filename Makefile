@@ -1,0 +1,35 @@
+# make demo | test | stack | lint: each sets up what it needs in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m cddfm
+STACK ?= cddfm/embedded
+PRESET ?= small
+
+.PHONY: demo test lint stack setup
+
+setup: .venv/.installed
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . beartype hypothesis pytest ruff scipy
+	touch $@
+
+demo: setup
+	$(RUN) demo -o demo.png
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+
+# Everything the embedded stack consists of, from nothing, with the public commands. Interrupted? Run it again.
+stack: setup
+	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
+	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
+	$(RUN) select-layers        --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-editor         --preset $(PRESET) --stack $(STACK)
+	$(RUN) adapt-domain toon    --preset $(PRESET) --stack $(STACK)
+	$(RUN) evaluate             --stack $(STACK)

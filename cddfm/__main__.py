@@ -1,0 +1,5 @@
+"""`python -m cddfm` is the `cddfm` command."""
+
+from cddfm.cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""The commands that make a stack: each reads what it builds on from the stack folder and adds one thing to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Preset = Annotated[str, typer.Option(help="tiny (a test), small (64 px, hours of 2 CPU cores), large (128 px, one data-centre GPU).")]
+StackFolder = Annotated[Path, typer.Option("--stack", help="Folder of finished networks, read and written.")]
+Work = Annotated[Path, typer.Option(help="Folder for drawn portraits, checkpoints, logs and snapshots.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option of the preset.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Seconds = Annotated[float | None, typer.Option(help="Stop and save after this time; the same command goes on later.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the options and stop.")]
+
+
+def _run(recipe: str, preset: str, stack: Path, work: Path, changes: list[str], device: str, seconds: float | None, dry: bool) -> None:
+    import importlib
+
+    from cddfm.config import resolve
+    from cddfm.device import choose_device
+    from cddfm.report import say
+    from cddfm.runs import Folders
+
+    module: Any = importlib.import_module(f"cddfm.recipes.{recipe}")
+    options = resolve(module.RecipeOptions, preset, changes)
+    if dry:
+        say(options.model_dump_json(indent=2))
+        return
+    finished = module.run(options, Folders(stack, work), choose_device(device), seconds)
+    say(f"{recipe}: finished, in {stack}" if finished else f"{recipe}: saved; run the same command again to go on")
+
+
+def train_generator(
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train generator and encoder on the procedural world's portraits."""
+    _run("generator", preset, stack, work, changes, device, seconds, dry_run)
+
+
+def train_reconstruction(
+    role: Annotated[str, typer.Option(help="estimator (trains the rest), or judge (evaluates it, and nothing else).")] = "estimator",
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train a network that reads face parameters off a picture."""
+    from cddfm.config import nearest
+    from cddfm.errors import UserError
+
+    roles = ("estimator", "judge")
+    if role not in roles:
+        raise UserError(f"there is no role {role!r}: {nearest(role, roles)}")
+    _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run)
+
+
+def train_base(
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train StyleRig in style space: the DFR and one RigNet per attribute."""
+    _run("base", preset, stack, work, changes, device, seconds, dry_run)
+
+
+def select_layers(
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Measure which style layers answer to each attribute; writes layers.json and layers.png."""
+    _run("layers", preset, stack, work, changes, device, seconds, dry_run)
+
+
+def train_editor(
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train the attribute predictor and the latent manipulators on the selected layers."""
+    _run("editor", preset, stack, work, changes, device, seconds, dry_run)
+
+
+def adapt_domain(
+    domain: Annotated[str, typer.Argument(help="Style of the world to adapt to, e.g. toon.")],
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Finetune the generator to another style without touching what reads the latent code."""
+    _run("domain", preset, stack, work, [f"domain={domain}", *changes], device, seconds, dry_run)
+
+
+def register(app: typer.Typer) -> None:
+    for command in (train_generator, train_reconstruction, train_base, select_layers, train_editor, adapt_domain):
+        app.command(command.__name__.replace("_", "-"))(command)

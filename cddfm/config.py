@@ -1,0 +1,55 @@
+"""Options of a command: frozen, typed, printed, saved; unknown keys are refused with the nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cddfm.errors import UserError
+
+PRESET_NAMES = ("tiny", "small", "large")
+"""tiny: seconds, for tests. small: 64 px, hours of two CPU cores. large: 128 px, minutes of one data-centre GPU."""
+
+
+class Options(BaseModel):
+    """Base of every stage's options. Counts are in images; a subclass states its presets as changes to its defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    presets: ClassVar[dict[str, dict[str, object]]] = {"tiny": {}, "small": {}, "large": {}}
+
+    seed: int = 0
+    total_images: int
+    batch: int
+
+
+OptionsKind = TypeVar("OptionsKind", bound=Options)
+
+
+def nearest(name: str, valid: Sequence[str]) -> str:
+    """A sentence part that helps: the nearest valid name where there is one, else all of them."""
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"valid are {', '.join(valid)}"
+
+
+def resolve(kind: type[OptionsKind], preset: str, assignments: Sequence[str] = ()) -> OptionsKind:
+    """Defaults ← preset ← `key=value` assignments. Raises UserError for an unknown preset or key, or a value that does not fit."""
+    if preset not in kind.presets:
+        raise UserError(f"there is no preset {preset!r}: {nearest(preset, list(kind.presets))}")
+    values = dict(kind.presets[preset])
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            raise UserError(f"--set needs key=value, got {assignment!r}")
+        if key not in kind.model_fields:
+            raise UserError(f"there is no option {key!r}: {nearest(key, list(kind.model_fields))}")
+        values[key] = value
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"option {where}={first.get('input')!r} does not fit: {first['msg']}") from error

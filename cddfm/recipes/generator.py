@@ -1,0 +1,127 @@
+"""`train-generator`: the world's portraits → generator and encoder (domains.train: warm start, then adversarial)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from PIL import Image
+from stylespace.discriminator import Discriminator
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+from torch import Tensor
+
+from cddfm.config import Options
+from cddfm.data import Pool, draw_pool
+from cddfm.images import to_picture
+from cddfm.loop import train
+from cddfm.runs import Folders
+from domains.train import Adversarial, Reals, WarmStart
+from stylespace.weights import save_network
+
+
+class RecipeOptions(Options):
+    """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start before the adversarial
+    stage of total_images. The widths are StyleGAN2's: min(channel_base / resolution, channel_max)."""
+
+    presets: ClassVar[dict[str, dict[str, object]]] = {
+        "tiny": dict(
+            resolution=16, pool=32, warm_images=16, total_images=16, batch=8, w_dim=160, z_dim=160,
+            channel_base=256, channel_max=32, mapping_layers=2, discriminator_base=256,
+        ),
+        "small": {},
+        "large": dict(
+            resolution=128, pool=120_000, warm_images=1_000_000, total_images=2_000_000, batch=64, channel_base=16384,
+            channel_max=512, w_dim=512, z_dim=512, discriminator_base=16384,
+        ),
+    }  # fmt: skip
+
+    resolution: int = 64
+    pool: int = 24_000
+    warm_images: int = 150_000
+    total_images: int = 60_000
+    batch: int = 16
+    z_dim: int = 256
+    w_dim: int = 256
+    channel_base: int = 2048
+    channel_max: int = 256
+    discriminator_base: int = 2048
+    mapping_layers: int = 4
+    rate: float = 2e-3
+    gamma: float = 1.0
+    path_weight: float = 1.0
+    picture_weight: float = 3.0
+
+
+def shuffled_reals(pool: Pool, seed: int) -> Reals:
+    """Pictures and codes by position: every epoch is a permutation of the pool, drawn from (seed, epoch)."""
+    orders: dict[int, Tensor] = {}
+
+    def order(epoch: int) -> Tensor:
+        if epoch not in orders:
+            orders.clear()
+            orders[epoch] = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+        return orders[epoch]
+
+    def reals(position: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        places = torch.arange(position, position + count)
+        indices = torch.cat([order(int(epoch))[places[places // len(pool) == epoch] % len(pool)] for epoch in (places // len(pool)).unique()])
+        return pool.take(indices)[0], pool.codes[indices.to(pool.codes.device)]
+
+    return reals
+
+
+def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
+    """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
+    pool = draw_pool("portrait", options.pool, options.resolution, device, folders.pools)
+    reals = shuffled_reals(pool, options.seed)
+    torch.manual_seed(options.seed)
+    generator = Generator(
+        resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
+        channel_max=options.channel_max, mapping_layers=options.mapping_layers,
+    ).to(device)  # fmt: skip
+    widths = {"channel_base": options.discriminator_base, "channel_max": options.channel_max}
+    encoder = Encoder(resolution=options.resolution, w_dim=options.w_dim, **widths).to(device)
+    discriminator = Discriminator(resolution=options.resolution, **widths).to(device)
+
+    warm_options = options.model_copy(update={"total_images": options.warm_images})
+    warm = WarmStart(generator, encoder, reals, options.batch, options.warm_images, options.rate)
+    preview = Preview(pool)
+    if not train(
+        warm, warm_options, folders.run("warm"), "warm start",
+        lambda path: preview.save(path, generator, encoder), seconds,
+    ):  # fmt: skip
+        return False
+    stage = Adversarial(
+        generator, encoder, discriminator, reals, options.batch, options.total_images, options.rate,
+        gamma=options.gamma, path_weight=options.path_weight, picture_weight=options.picture_weight,
+    )  # fmt: skip
+    done = train(
+        stage, options, folders.run("generator"), "generator",
+        lambda path: preview.save(path, stage.average, stage.average_encoder), seconds,
+    )  # fmt: skip
+    if done:
+        notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images}
+        save_network(folders.stack / "generator.safetensors", stage.average, notes, half=True)
+        save_network(folders.stack / "encoder.safetensors", stage.average_encoder, notes, half=True)
+    return done
+
+
+class Preview:
+    """Three rows: pictures of the pool, the same after encoder and generator, and samples."""
+
+    def __init__(self, pool: Pool, count: int = 12):
+        self.pictures = pool.take(torch.arange(min(count, len(pool))))[0]
+        self.count = self.pictures.shape[0]
+
+    @torch.no_grad()
+    def save(self, path: Path, generator: Generator, encoder: Encoder) -> None:
+        training = encoder.training
+        decoded = generator.synthesise(generator.styles(generator.broadcast(encoder.eval()(self.pictures))))
+        encoder.train(training)
+        z = torch.randn(2 * self.count, generator.z_dim, generator=torch.Generator().manual_seed(1)).to(self.pictures.device)
+        rows = [self.pictures, decoded, *generator(z).chunk(2)]
+        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+        picture = to_picture(sheet[None])
+        picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.BICUBIC).save(path)

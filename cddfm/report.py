@@ -1,0 +1,104 @@
+"""The one console: everything that a user reads passes through here. Messages and progress go to stderr, results to stdout."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+results = Console(highlight=False, soft_wrap=True)
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, progress is a plain line at most this often."""
+
+Facts = Mapping[str, float]
+
+
+def say(text: str) -> None:
+    """A message to the person who is watching; never part of the result."""
+    messages.print(Text(text))
+
+
+def warn(text: str) -> None:
+    messages.print(Text(f"warning: {text}", style="yellow"))
+
+
+def fail(text: str) -> None:
+    """The one sentence of an error, in red where there is colour."""
+    messages.print(Text(f"error: {text}", style="bold red"))
+
+
+def show_json(value: Any) -> None:
+    """A result for programs, on stdout."""
+    results.print(Text(json.dumps(value, indent=2)))
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], breaks: Sequence[int] = ()) -> None:
+    """A result for people, on stdout. Columns whose cells all look like numbers are set flush right; a line follows each row in `breaks`."""
+    shown = [[_cell(value) for value in row] for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = all(_numeric(row[index]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+    for index, row in enumerate(shown):
+        table.add_row(*map(Text, row), end_section=index in breaks)
+    results.print(table)
+
+
+def facts_line(facts: Facts) -> str:
+    """`{"loss": 0.1234}` → `loss 0.123`."""
+    return "  ".join(f"{name} {value:.3g}" for name, value in facts.items())
+
+
+@contextmanager
+def progress_bar(title: str, total: int, completed: int = 0) -> Iterator[Callable[[int, Facts], None]]:
+    """A bar that runs from `completed` to `total`; yields `advance(position, facts)`, facts being shown beside it."""
+    if not messages.is_terminal:
+        yield _plain_progress(title, total)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[facts]}"),
+    )
+    with Progress(*columns, console=messages) as progress:
+        task = progress.add_task(title, total=total, completed=completed, facts="")
+
+        def advance(position: int, facts: Facts) -> None:
+            progress.update(task, completed=position, facts=facts_line(facts))
+
+        yield advance
+
+
+def _plain_progress(title: str, total: int) -> Callable[[int, Facts], None]:
+    last = time.monotonic()
+
+    def advance(position: int, facts: Facts) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PLAIN_SECONDS:
+            say(f"{title}: {position:,} of {total:,}  {facts_line(facts)}".rstrip())
+            last = now
+
+    return advance
+
+
+def _numeric(value: object) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

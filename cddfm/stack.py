@@ -1,0 +1,73 @@
+"""A stack: the folder of networks that an edit needs, loaded when first asked for."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from domains.registry import domain_names, load_domain
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+
+from cddfm.errors import UserError
+from cddfm.manipulator import EditorNetworks
+from cddfm.reconstruct import Reconstructor
+from cddfm.rig import StyleRig
+from stylespace.weights import load_network
+
+EMBEDDED = Path(__file__).parent / "embedded"
+
+
+class Stack:
+    """Networks of one folder on one device. Raises WeightsError when a file that is asked for is missing or damaged."""
+
+    def __init__(self, folder: Path | None = None, device: torch.device | str = "cpu"):
+        self.folder = EMBEDDED if folder is None else folder
+        self.device = device
+        if not self.folder.is_dir():
+            raise UserError(f"the stack folder {self.folder} does not exist; make a stack with 'make stack', or leave --stack out")
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
+
+    @cached_property
+    def generator(self) -> Generator:
+        return load_network(self.path("generator"), Generator).to(self.device)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return load_network(self.path("encoder"), Encoder).to(self.device)
+
+    @cached_property
+    def estimator(self) -> Reconstructor:
+        return load_network(self.path("estimator"), Reconstructor).to(self.device)
+
+    @cached_property
+    def judge(self) -> Reconstructor:
+        return load_network(self.path("judge"), Reconstructor).to(self.device)
+
+    @cached_property
+    def base(self) -> StyleRig:
+        return load_network(self.path("base"), StyleRig).to(self.device)
+
+    @cached_property
+    def editor(self) -> EditorNetworks:
+        return load_network(self.path("editor"), EditorNetworks).to(self.device)
+
+    @cached_property
+    def layers(self) -> dict[str, object]:
+        path = self.folder / "layers.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"the layer selection {path} cannot be read ({error}); make it with 'cddfm select-layers'") from error
+
+    def domains(self) -> list[str]:
+        return domain_names(self.folder)
+
+    def domain(self, name: str) -> Generator:
+        if name == "portrait":
+            return self.generator
+        return load_domain(self.folder, name).to(self.device)

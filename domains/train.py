@@ -1,0 +1,224 @@
+"""A generator from scratch on a world that knows the code of every picture.
+
+Two stages, each driven by the caller's loop:
+
+1. `WarmStart`: a style generator behind an encoder (picture → w → picture), while the mapping network learns to send the
+   Gaussian code of a picture to the w that the encoder finds for it. Colours, outlines and pose come many times faster this way
+   than from an adversarial start.
+2. `Adversarial`: StyleGAN2 (Karras et al. 2020: non-saturating logistic loss, lazy R1, lazy path length, EMA). Half of each
+   batch is decoded from encoded pictures, half from mapped codes; both also keep a picture loss against the picture that the code
+   belongs to, so no mode is lost and the encoder stays an inverse of the generator.
+
+What differs from StyleGAN2: the warm start, the two picture terms, and z, which is a fixed rotation of (scene code, noise); since both
+are standard normal, z ~ N(0, I) as ever, and sampling needs no scene code.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from stylespace.discriminator import Discriminator
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+from stylespace.objectives import (
+    PathLength,
+    discriminator_loss,
+    ema_update,
+    generator_loss,
+    picture_loss,
+    r1_penalty,
+)
+from torch import Tensor, nn
+
+Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+"""(position, count, generator) → pictures [count, 3, R, R] in [−1, 1] and their scene codes [count, code_dim]."""
+
+R1_INTERVAL = 16
+PATH_INTERVAL = 8
+ADAM = {"betas": (0.0, 0.99), "eps": 1e-8}
+
+
+def code_rotation(z_dim: int) -> Float[Tensor, "z_dim z_dim"]:
+    """A fixed random rotation, so that no single z is a single property of the world."""
+    gaussian = torch.randn(z_dim, z_dim, generator=torch.Generator().manual_seed(20))
+    orthogonal, triangular = torch.linalg.qr(gaussian)
+    return orthogonal * triangular.diagonal().sign()
+
+
+def latent_of(codes: Float[Tensor, "batch code"], rotation: Tensor, generator: torch.Generator) -> Float[Tensor, "batch z"]:
+    """z = R (code, noise). Raises ValueError when the code is longer than z."""
+    spare = rotation.shape[0] - codes.shape[1]
+    if spare < 0:
+        raise ValueError(f"a scene code of {codes.shape[1]} numbers does not fit into z of {rotation.shape[0]}; raise z_dim")
+    noise = torch.randn(codes.shape[0], spare, generator=generator).to(codes.device)
+    return torch.cat([codes, noise], dim=1) @ rotation.T
+
+
+def rate_at(position: int, total: int, floor: float = 0.05) -> float:
+    """Learning-rate factor: linear warm-up over the first 2 %, cosine down to `floor`."""
+    progress = min(position / total, 1.0)
+    return min(1.0, (progress + 1e-4) / 0.02) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * factor
+
+
+def _parameter_groups(generator: Generator, encoder: Encoder, rate: float, mapping_boost: float) -> list[dict[str, object]]:
+    mapping = {id(parameter) for parameter in generator.mapping.parameters()}
+    rest = [parameter for parameter in generator.parameters() if id(parameter) not in mapping]
+    return [
+        {"params": rest + list(encoder.parameters()), "lr": rate, "base": rate},
+        {"params": list(generator.mapping.parameters()), "lr": rate * mapping_boost, "base": rate * mapping_boost},
+    ]
+
+
+class WarmStart:
+    """Autoencoder through the generator, and the mapping network beside it.
+
+    rate: Adam's learning rate. mapping_boost: factor on it for the mapping network, whose own multiplier (0.01) is a brake in
+    supervised training. code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        reals: Reals,
+        batch: int,
+        total_images: int,
+        rate: float = 2e-3,
+        mapping_boost: float = 30.0,
+        code_noise: float = 0.05,
+    ):
+        self.generator, self.encoder, self.reals = generator, encoder, reals
+        self.batch, self.total_images, self.code_noise = batch, total_images, code_noise
+        optimizer = torch.optim.Adam(_parameter_groups(generator, encoder, rate, mapping_boost), betas=(0.9, 0.99))
+        self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}
+        self.rotation = code_rotation(generator.z_dim)
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        images, codes = self.reals(position, self.batch, generator)
+        optimizer = self.optimizers["generator"]
+        _set_rates(optimizer, rate_at(position, self.total_images))
+        w = self.encoder.train()(images)
+        jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
+        style = self.generator.styles(self.generator.broadcast(w + jitter))
+        picture = picture_loss(self.generator.synthesise(style, noise="none"), images)
+        mapped = self.generator.map(latent_of(codes, self.rotation.to(codes.device), generator))
+        mapping = (mapped - w.detach()).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        (picture + mapping).backward()
+        optimizer.step()
+        return {"picture": picture, "mapping": mapping}
+
+
+class Adversarial:
+    """StyleGAN2 training with the encoder kept as an inverse of the generator.
+
+    gamma: R1 weight (× 0.5, StyleGAN2's). path_weight: path-length weight, 0 switches it off. picture_weight: weight of the picture
+    terms beside the adversarial one. ema_images: half-life of the moving average in images.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        discriminator: Discriminator,
+        reals: Reals,
+        batch: int,
+        total_images: int,
+        rate: float = 1.5e-3,
+        gamma: float = 1.0,
+        path_weight: float = 1.0,
+        picture_weight: float = 3.0,
+        mapping_weight: float = 1.0,
+        mapping_boost: float = 10.0,
+        ema_images: float = 5000.0,
+    ):
+        self.generator, self.encoder, self.discriminator, self.reals = generator, encoder, discriminator, reals
+        self.batch, self.total_images = batch, total_images
+        self.gamma, self.path_weight, self.picture_weight = gamma, path_weight, picture_weight
+        self.mapping_weight, self.ema_images = mapping_weight, ema_images
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.average_encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
+        self.path = PathLength()
+        self.modules: Mapping[str, nn.Module] = {
+            "generator": generator,
+            "encoder": encoder,
+            "discriminator": discriminator,
+            "average": self.average,
+            "average_encoder": self.average_encoder,
+            "path": self.path,
+        }
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(_parameter_groups(generator, encoder, rate, mapping_boost), **ADAM),
+            "discriminator": torch.optim.Adam([{"params": list(discriminator.parameters()), "lr": rate, "base": rate}], **ADAM),
+        }
+        self.rotation = code_rotation(generator.z_dim)
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        """Generator first, then the discriminator on the same fakes (one synthesis instead of two)."""
+        images, codes = self.reals(position, self.batch, generator)
+        index = position // self.batch
+        for optimizer in self.optimizers.values():
+            _set_rates(optimizer, rate_at(position, self.total_images))
+        fakes, metrics = self._generator_step(images, codes, index, generator)
+        metrics |= self._discriminator_step(images, fakes, index)
+        beta = 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch)))
+        ema_update(self.average, self.generator, beta)
+        ema_update(self.average_encoder, self.encoder, beta)
+        return metrics
+
+    def _generator_step(
+        self, images: Tensor, codes: Tensor, index: int, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        encoded_w = self.encoder.train()(images)
+        mapped_w = self.generator.map(latent_of(codes, self.rotation.to(codes.device), generator))
+        half = images.shape[0] // 2
+        w = torch.cat([encoded_w[:half], mapped_w[half:]])
+        fakes = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise=generator)
+        self.discriminator.requires_grad_(False)
+        adversarial = generator_loss(self.discriminator(fakes))
+        picture = picture_loss(fakes, images)
+        mapping = (mapped_w - encoded_w.detach()).square().mean()
+        loss = adversarial + self.picture_weight * picture + self.mapping_weight * mapping
+        metrics: dict[str, Tensor | float] = {"adversarial": adversarial, "picture": picture, "mapping": mapping}
+        if self.path_weight and index % PATH_INTERVAL == 0:
+            few = self.generator.broadcast(mapped_w[: max(2, half // 2)].detach().requires_grad_())
+            pictures = self.generator.synthesise(self.generator.styles(few), noise="const")
+            penalty = self.path(pictures, few, generator)
+            loss = loss + self.path_weight * PATH_INTERVAL * penalty
+            metrics["path"] = penalty
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            self.generator.w_avg.lerp_(mapped_w.mean(dim=0), 0.005)
+        return fakes.detach(), metrics
+
+    def _discriminator_step(self, images: Tensor, fakes: Tensor, index: int) -> dict[str, Tensor | float]:
+        self.discriminator.requires_grad_(True)
+        optimizer = self.optimizers["discriminator"]
+        optimizer.zero_grad(set_to_none=True)
+        real_scores, fake_scores = self.discriminator(images), self.discriminator(fakes)
+        loss = discriminator_loss(real_scores, fake_scores)
+        loss.backward()
+        metrics: dict[str, Tensor | float] = {
+            "discriminator": loss,
+            "real_sign": real_scores.sign().mean(),
+            "fake_sign": fake_scores.sign().mean(),
+        }
+        if index % R1_INTERVAL == 0:
+            penalty = r1_penalty(self.discriminator, images, self.gamma)
+            (penalty * R1_INTERVAL).backward()
+            metrics["r1"] = penalty
+        optimizer.step()
+        return metrics

@@ -1,0 +1,38 @@
+from typing import ClassVar
+
+import pytest
+
+from cddfm.config import Options, resolve
+from cddfm.errors import UserError
+
+
+class Sample(Options):
+    presets: ClassVar = {"tiny": {"batch": 2}, "small": {}}
+    total_images: int = 100
+    batch: int = 8
+    rate: float = 0.1
+
+
+def test_presets_and_assignments_are_layered():
+    options = resolve(Sample, "tiny", ["rate=0.5"])
+    assert (options.batch, options.rate, options.total_images) == (2, 0.5, 100)
+
+
+@pytest.mark.parametrize(
+    ("preset", "assignments", "message"),
+    [
+        ("tny", [], "did you mean 'tiny'"),
+        ("tiny", ["rat=1"], "did you mean 'rate'"),
+        ("tiny", ["rate"], "needs key=value"),
+        ("tiny", ["batch=many"], "batch='many' does not fit"),
+    ],
+)
+def test_mistakes_get_one_helpful_sentence(preset, assignments, message):
+    with pytest.raises(UserError, match=message):
+        resolve(Sample, preset, assignments)
+
+
+def test_options_are_frozen():
+    options = resolve(Sample, "small")
+    with pytest.raises(Exception, match="frozen"):
+        options.batch = 3
