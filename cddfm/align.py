@@ -25,6 +25,12 @@ TranslationOf = Callable[[Float[Tensor, "batch 3 height width"]], Float[Tensor, 
 WORKING_SIDES = (480, 960)
 """Longer side of the picture that the cascade searches, in pixels; the second finds faces that are small in the picture."""
 
+LARGEST_ZOOM = 4
+"""A small picture is enlarged at most by this factor; the cascade finds faces in blurred noise beyond it."""
+
+SUPPORT, DOUBTFUL_SUPPORT = 3, 4
+"""Overlapping hits that make a face: in the picture as it is, and in versions that were changed to find more."""
+
 SMALLEST_FACE = 36
 """Pixels in the working picture; below that the cascade finds faces everywhere."""
 
@@ -32,8 +38,8 @@ TURNS = (20.0, -20.0)
 """Degrees by which a picture is turned when no upright face is found."""
 
 CROP_PER_FACE = 1.80
-FACE_TO_CENTRE = 0.04
-"""The cascade's box is 15 cm wide where the crop shows 27, and the crop's middle lies 0.04 boxes below the box's middle."""
+FACE_TO_CENTRE = -0.07
+"""The cascade's box is 15 cm wide where the crop shows 27, and the crop's middle lies 0.07 boxes above the box's middle."""
 
 ROUNDS = 3
 LARGEST_SHIFT = 0.5
@@ -79,7 +85,7 @@ def align(
     faces = find_faces(source)
     if not faces:
         raise UserError(
-            f"no face found in {name}; give a picture with one upright face that looks roughly at the camera and fills a fifth of it or more"
+            f"no face found in {name}; give a picture with an upright face that looks roughly at the camera and fills a tenth of it or more"
         )
     if not 1 <= face <= len(faces):
         raise UserError(f"face {face} was asked for, but {len(faces)} found in {name}; choose 1 to {len(faces)}")
@@ -143,18 +149,23 @@ def find_faces(picture: Image.Image) -> list[Face]:
 def _attempts(picture: Image.Image) -> Iterator[list[Face]]:
     grey = picture.convert("L")
     working = [_resized(grey, side) for side in WORKING_SIDES]
-    yield _confirmed(*working[0])
-    for small, scale in working:
-        yield _confirmed(Image.fromarray((equalize_adapthist(np.asarray(small), clip_limit=0.01) * 255).astype(np.uint8)), scale)
+    yield _confirmed(*working[0], SUPPORT)
+    yield _confirmed(_equalised(working[0][0]), working[0][1], DOUBTFUL_SUPPORT)
     small, scale = working[0]
     for degrees in TURNS:
         turned = small.rotate(degrees, Image.Resampling.BILINEAR, expand=True)
-        yield [_turn_back(face, degrees, turned.size, small.size, scale) for face in _confirmed(turned, 1.0)]
+        yield [_turn_back(face, degrees, turned.size, small.size, scale) for face in _confirmed(turned, 1.0, DOUBTFUL_SUPPORT)]
+    if working[1][0].size != small.size:
+        yield _confirmed(_equalised(working[1][0]), working[1][1], DOUBTFUL_SUPPORT)
+
+
+def _equalised(grey: Image.Image) -> Image.Image:
+    return Image.fromarray((equalize_adapthist(np.asarray(grey), clip_limit=0.01) * 255).astype(np.uint8))
 
 
 def _resized(grey: Image.Image, longer: int) -> tuple[Image.Image, float]:
     """The picture at a working size, and how many of its own pixels one working pixel is."""
-    scale = max(grey.size) / longer
+    scale = max(max(grey.size) / longer, 1 / LARGEST_ZOOM)
     size = tuple(max(1, round(side / scale)) for side in grey.size)
     return grey.resize(size, Image.Resampling.BICUBIC), scale
 
@@ -164,24 +175,31 @@ def _cascade() -> Cascade:
     return Cascade(data.lbp_frontal_face_cascade_filename())
 
 
-def _detect(grey: Image.Image, scale: float) -> list[Face]:
+def _detect(grey: Image.Image, scale: float, support: int) -> list[Face]:
     pixels: UInt8[np.ndarray, "height width"] = np.ascontiguousarray(grey)
     smallest, largest = SMALLEST_FACE, min(grey.size)
     if largest < smallest:
         return []
     found = _cascade().detect_multi_scale(
-        img=pixels, scale_factor=1.15, step_ratio=1, min_size=(smallest, smallest), max_size=(largest, largest)
+        img=pixels,
+        scale_factor=1.15,
+        step_ratio=1,
+        min_size=(smallest, smallest),
+        max_size=(largest, largest),
+        min_neighbor_number=support,
     )
     return [
         Face((hit["c"] + hit["width"] / 2) * scale, (hit["r"] + hit["height"] / 2) * scale, float(hit["width"]) * scale) for hit in found
     ]
 
 
-def _confirmed(grey: Image.Image, scale: float) -> list[Face]:
+def _confirmed(grey: Image.Image, scale: float, support: int) -> list[Face]:
     """Faces that are found in the mirrored picture too: the harder we look, the more the cascade imagines."""
-    mirrored = _detect(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT), scale)
+    mirrored = _detect(grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT), scale, support)
     width = grey.width * scale
-    return [face for face in _detect(grey, scale) if _near(face, [Face(width - other.x, other.y, other.width) for other in mirrored])]
+    return [
+        face for face in _detect(grey, scale, support) if _near(face, [Face(width - other.x, other.y, other.width) for other in mirrored])
+    ]
 
 
 def _near(face: Face, others: Sequence[Face]) -> bool:

@@ -39,10 +39,10 @@ class SkinMesh:
     chosen: Int[Tensor, skin]
     triangles: Int[Tensor, "triangles 3"]
     mean: Float[Tensor, "skin 3"]
-    identity_basis: Float[Tensor, "identity skin*3"]
-    expression_basis: Float[Tensor, "expression skin*3"]
+    identity_basis: Float[Tensor, "identity coordinates"]
+    expression_basis: Float[Tensor, "expression coordinates"]
     albedo_mean: Float[Tensor, "skin 3"]
-    albedo_basis: Float[Tensor, "albedo skin*3"]
+    albedo_basis: Float[Tensor, "albedo coordinates"]
 
 
 _MESHES: dict[int, tuple[weakref.ref, SkinMesh]] = {}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,9 @@ results = Console(highlight=False, soft_wrap=True)
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, progress is a plain line at most this often."""
+
+WIDEST = 400
+"""Columns that a table may take; it is never squeezed into a narrower terminal, where numbers would vanish."""
 
 Facts = Mapping[str, float]
 
@@ -42,7 +46,7 @@ def show_json(value: Any) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], breaks: Sequence[int] = ()) -> None:
-    """A result for people, on stdout. Columns whose cells all look like numbers are set flush right; a line follows each row in `breaks`."""
+    """A result for people, on stdout. Columns of numbers are set flush right; a line follows each row in `breaks`."""
     shown = [[_cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
@@ -50,7 +54,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
     for index, row in enumerate(shown):
         table.add_row(*map(Text, row), end_section=index in breaks)
-    results.print(table)
+    table.width = Measurement.get(results, results.options.update(max_width=WIDEST), table).maximum
+    results.print(table, crop=False)
 
 
 def facts_line(facts: Facts) -> str:
@@ -101,4 +106,6 @@ def _numeric(value: object) -> bool:
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"

@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from domains.registry import domain_names, load_domain
-from stylespace.encoder import Encoder
-from stylespace.generator import Generator
 
 from cddfm.errors import UserError
 from cddfm.manipulator import EditorNetworks
 from cddfm.reconstruct import Reconstructor
 from cddfm.rig import StyleRig
+from domains.registry import domain_names, load_domain
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
 from stylespace.weights import load_network
 
 EMBEDDED = Path(__file__).parent / "embedded"

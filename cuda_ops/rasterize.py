@@ -53,7 +53,8 @@ def rasterize(
 def _visible(screen: Tensor, triangles: Tensor, resolution: int, cull: bool) -> Int[Tensor, "batch height width"]:
     """Index of the nearest triangle at each pixel."""
     batch, faces = screen.shape[0], triangles.shape[0]
-    x, y, depth = (plane[:, triangles.t().flatten()].view(batch, 3, faces).unbind(1) for plane in screen.unbind(-1))
+    corner = triangles.t().flatten()
+    x, y, depth = (plane.index_select(1, corner).view(batch, 3, faces).unbind(1) for plane in screen.unbind(-1))
     area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
     left, right = _span(x, resolution)
     top, bottom = _span(y, resolution)
@@ -62,7 +63,7 @@ def _visible(screen: Tensor, triangles: Tensor, resolution: int, cull: bool) -> 
     which = shown.flatten().nonzero().squeeze(1)
 
     def pick(value: Tensor) -> Tensor:
-        return value.reshape(-1)[which]
+        return value.reshape(-1).index_select(0, which)
 
     inverse = [1.0 / pick(d) for d in depth]
     scale = 1.0 / pick(area)
@@ -104,7 +105,7 @@ def _span(corner: tuple[Tensor, ...], resolution: int) -> tuple[Tensor, Tensor]:
     return low, high
 
 
-def _chunks(ends: Int[Tensor, "shown"]) -> list[slice]:
+def _chunks(ends: Int[Tensor, shown]) -> list[slice]:
     """Runs of triangles with about `CANDIDATES` pixels together."""
     if ends.numel() == 0:
         return []
@@ -120,7 +121,7 @@ def _scatter_nearest(nearest: Tensor, plane: Tensor, count: Tensor, face: Tensor
     owner = torch.repeat_interleave(torch.arange(count.numel(), device=count.device), count, output_size=total)
     first = count.cumsum(0) - count
     local = torch.arange(total, device=count.device) - first[owner]
-    a0, ax, ay, b0, bx, by, near, near1, near2, width = plane[:, owner].unbind(0)
+    a0, ax, ay, b0, bx, by, near, near1, near2, width = plane.index_select(1, owner).unbind(0)
     row = torch.floor((local.float() + 0.5) / width)
     column = local.float() - row * width
     one = a0 + column * ax + row * ay
@@ -164,7 +165,7 @@ def _gather(values: Tensor, triangles: Tensor, face: Tensor) -> Float[Tensor, "b
     batch, vertices, channels = values.shape
     corner = triangles[face.clamp(min=0)]
     offset = torch.arange(batch, device=face.device).view(-1, 1, 1, 1) * vertices
-    return values.reshape(-1, channels)[(corner + offset).flatten()].view(*face.shape, 3, channels)
+    return values.reshape(-1, channels).index_select(0, (corner + offset).flatten()).view(*face.shape, 3, channels)
 
 
 def interpolate(
@@ -184,7 +185,7 @@ def vertex_normals(
 ) -> Float[Tensor, "batch vertices 3"]:
     """Unit normals: area-weighted means over the triangles around each vertex, outward for counter-clockwise winding."""
     planar = vertices.permute(1, 2, 0)
-    a, b, c = planar[triangles[:, 0]], planar[triangles[:, 1]], planar[triangles[:, 2]]
+    a, b, c = (planar.index_select(0, corner) for corner in triangles.unbind(1))
     u, v = b - a, c - a
     across = torch.stack(
         [u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1], u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2], u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]], dim=1

@@ -1,16 +1,17 @@
 """A generator from scratch on a world that knows the code of every picture.
 
-Two stages, each driven by the caller's loop:
+Three stages, each driven by the caller's loop:
 
-1. `WarmStart`: a style generator behind an encoder (picture → w → picture), while the mapping network learns to send the
-   Gaussian code of a picture to the w that the encoder finds for it. Colours, outlines and pose come many times faster this way
-   than from an adversarial start.
-2. `Adversarial`: StyleGAN2 (Karras et al. 2020: non-saturating logistic loss, lazy R1, lazy path length, EMA). Half of each
+1. `WarmStart`: a style generator behind an encoder (picture → w → picture). Colours, outlines and pose come many times faster this
+   way than from an adversarial start.
+2. `MappingFit`: the mapping network learns to send the Gaussian code of a picture to the w that the encoder finds for it; no pictures
+   are made, so it is nearly free.
+3. `Adversarial`: StyleGAN2 (Karras et al. 2020: non-saturating logistic loss, lazy R1, lazy path length, EMA). Half of each
    batch is decoded from encoded pictures, half from mapped codes; both also keep a picture loss against the picture that the code
    belongs to, so no mode is lost and the encoder stays an inverse of the generator.
 
-What differs from StyleGAN2: the warm start, the two picture terms, and z, which is a fixed rotation of (scene code, noise); since both
-are standard normal, z ~ N(0, I) as ever, and sampling needs no scene code.
+What differs from StyleGAN2: the first two stages, the two picture terms, and z, which is a fixed rotation of (scene code, noise);
+since both are standard normal, z ~ N(0, I) as ever, and sampling needs no scene code.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
+from torch import Tensor, nn
+
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -32,7 +35,6 @@ from stylespace.objectives import (
     picture_loss,
     r1_penalty,
 )
-from torch import Tensor, nn
 
 Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
 """(position, count, generator) → pictures [count, 3, R, R] in [−1, 1] and their scene codes [count, code_dim]."""
@@ -69,20 +71,10 @@ def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base"] * factor
 
 
-def _parameter_groups(generator: Generator, encoder: Encoder, rate: float, mapping_boost: float) -> list[dict[str, object]]:
-    mapping = {id(parameter) for parameter in generator.mapping.parameters()}
-    rest = [parameter for parameter in generator.parameters() if id(parameter) not in mapping]
-    return [
-        {"params": rest + list(encoder.parameters()), "lr": rate, "base": rate},
-        {"params": list(generator.mapping.parameters()), "lr": rate * mapping_boost, "base": rate * mapping_boost},
-    ]
-
-
 class WarmStart:
-    """Autoencoder through the generator, and the mapping network beside it.
+    """Autoencoder through the generator.
 
-    rate: Adam's learning rate. mapping_boost: factor on it for the mapping network, whose own multiplier (0.01) is a brake in
-    supervised training. code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth.
+    rate: Adam's learning rate. code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth.
     """
 
     def __init__(
@@ -93,30 +85,69 @@ class WarmStart:
         batch: int,
         total_images: int,
         rate: float = 2e-3,
-        mapping_boost: float = 30.0,
         code_noise: float = 0.05,
     ):
         self.generator, self.encoder, self.reals = generator, encoder, reals
         self.batch, self.total_images, self.code_noise = batch, total_images, code_noise
-        optimizer = torch.optim.Adam(_parameter_groups(generator, encoder, rate, mapping_boost), betas=(0.9, 0.99))
+        parameters = [*generator.synthesis.parameters(), *encoder.parameters()]
+        optimizer = torch.optim.Adam([{"params": parameters, "lr": rate, "base": rate}], betas=(0.9, 0.99))
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}
-        self.rotation = code_rotation(generator.z_dim)
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        images, codes = self.reals(position, self.batch, generator)
+        images, _ = self.reals(position, self.batch, generator)
         optimizer = self.optimizers["generator"]
         _set_rates(optimizer, rate_at(position, self.total_images))
         w = self.encoder.train()(images)
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
-        picture = picture_loss(self.generator.synthesise(style, noise="none"), images)
-        mapped = self.generator.map(latent_of(codes, self.rotation.to(codes.device), generator))
-        mapping = (mapped - w.detach()).square().mean()
+        loss = picture_loss(self.generator.synthesise(style, noise="none"), images)
         optimizer.zero_grad(set_to_none=True)
-        (picture + mapping).backward()
+        loss.backward()
         optimizer.step()
-        return {"picture": picture, "mapping": mapping}
+        return {"picture": loss.detach()}
+
+
+class MappingFit:
+    """Regression of the encoded w of every picture in the pool from its code; the spare numbers of z are fresh noise at every step."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        codes: Float[Tensor, "n code"],
+        w: Float[Tensor, "n w_dim"],
+        batch: int,
+        total_images: int,
+        rate: float = 1.0,
+    ):
+        self.generator, self.codes, self.w = generator, codes, w
+        self.batch, self.total_images = batch, total_images
+        parameters = list(generator.mapping.parameters())
+        self.modules: Mapping[str, nn.Module] = {"mapping": generator.mapping}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "mapping": torch.optim.Adam([{"params": parameters, "lr": rate, "base": rate}], betas=(0.9, 0.99))
+        }
+        self.rotation = code_rotation(generator.z_dim).to(codes.device)
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        optimizer = self.optimizers["mapping"]
+        _set_rates(optimizer, rate_at(position, self.total_images))
+        indices = torch.randint(len(self.codes), (self.batch,), generator=generator).to(self.codes.device)
+        mapped = self.generator.map(latent_of(self.codes[indices], self.rotation, generator))
+        loss = (mapped - self.w[indices]).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return {"mapping": loss}
+
+
+def _parameter_groups(generator: Generator, encoder: Encoder, rate: float, mapping_boost: float) -> list[dict[str, object]]:
+    mapping = {id(parameter) for parameter in generator.mapping.parameters()}
+    rest = [parameter for parameter in generator.parameters() if id(parameter) not in mapping]
+    return [
+        {"params": rest + list(encoder.parameters()), "lr": rate, "base": rate},
+        {"params": list(generator.mapping.parameters()), "lr": rate * mapping_boost, "base": rate * mapping_boost},
+    ]
 
 
 class Adversarial:
@@ -139,7 +170,7 @@ class Adversarial:
         path_weight: float = 1.0,
         picture_weight: float = 3.0,
         mapping_weight: float = 1.0,
-        mapping_boost: float = 10.0,
+        mapping_boost: float = 30.0,
         ema_images: float = 5000.0,
     ):
         self.generator, self.encoder, self.discriminator, self.reals = generator, encoder, discriminator, reals

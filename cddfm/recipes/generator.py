@@ -7,9 +7,6 @@ from typing import ClassVar
 
 import torch
 from PIL import Image
-from stylespace.discriminator import Discriminator
-from stylespace.encoder import Encoder
-from stylespace.generator import Generator
 from torch import Tensor
 
 from cddfm.config import Options
@@ -17,17 +14,21 @@ from cddfm.data import Pool, draw_pool
 from cddfm.images import to_picture
 from cddfm.loop import train
 from cddfm.runs import Folders
-from domains.train import Adversarial, Reals, WarmStart
+from domains.train import Adversarial, MappingFit, Reals, WarmStart
+from stylespace.discriminator import Discriminator
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
 from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start before the adversarial
-    stage of total_images. The widths are StyleGAN2's: min(channel_base / resolution, channel_max)."""
+    """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start; mapping_images: codes of the
+    mapping fit; total_images: images of the adversarial stage. The widths are StyleGAN2's: min(channel_base / resolution, channel_max).
+    """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, pool=32, warm_images=16, total_images=16, batch=8, w_dim=160, z_dim=160,
+            resolution=16, pool=32, warm_images=16, mapping_images=64, mapping_batch=32, total_images=16, batch=8, w_dim=160, z_dim=160,
             channel_base=256, channel_max=32, mapping_layers=2, discriminator_base=256,
         ),
         "small": {},
@@ -38,15 +39,17 @@ class RecipeOptions(Options):
     }  # fmt: skip
 
     resolution: int = 64
-    pool: int = 24_000
+    pool: int = 16_000
     warm_images: int = 150_000
+    mapping_images: int = 2_000_000
+    mapping_batch: int = 512
     total_images: int = 60_000
     batch: int = 16
     z_dim: int = 256
     w_dim: int = 256
-    channel_base: int = 2048
+    channel_base: int = 1536
     channel_max: int = 256
-    discriminator_base: int = 2048
+    discriminator_base: int = 1024
     mapping_layers: int = 4
     rate: float = 2e-3
     gamma: float = 1.0
@@ -65,9 +68,9 @@ def shuffled_reals(pool: Pool, seed: int) -> Reals:
         return orders[epoch]
 
     def reals(position: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        places = torch.arange(position, position + count)
-        indices = torch.cat([order(int(epoch))[places[places // len(pool) == epoch] % len(pool)] for epoch in (places // len(pool)).unique()])
-        return pool.take(indices)[0], pool.codes[indices.to(pool.codes.device)]
+        places = range(position, position + count)
+        indices = torch.stack([order(place // len(pool))[place % len(pool)] for place in places]).to(pool.codes.device)
+        return pool.take(indices)[0], pool.codes[indices]
 
     return reals
 
@@ -93,6 +96,11 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         lambda path: preview.save(path, generator, encoder), seconds,
     ):  # fmt: skip
         return False
+    w = encode_pool(encoder, pool)
+    fit = MappingFit(generator, pool.codes, w, batch=options.mapping_batch, total_images=options.mapping_images)
+    fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
+    if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
+        return False
     stage = Adversarial(
         generator, encoder, discriminator, reals, options.batch, options.total_images, options.rate,
         gamma=options.gamma, path_weight=options.path_weight, picture_weight=options.picture_weight,
@@ -106,6 +114,14 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         save_network(folders.stack / "generator.safetensors", stage.average, notes, half=True)
         save_network(folders.stack / "encoder.safetensors", stage.average_encoder, notes, half=True)
     return done
+
+
+@torch.no_grad()
+def encode_pool(encoder: Encoder, pool: Pool, batch: int = 256) -> Tensor:
+    """w of every picture of the pool."""
+    encoder.eval()
+    indices = torch.arange(len(pool)).split(batch)
+    return torch.cat([encoder(pool.take(part)[0]) for part in indices])
 
 
 class Preview:

@@ -1,0 +1,59 @@
+"""The `cddfm` command. Command modules import what is heavy inside their functions, so that help is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cddfm.cli import controls, edit, evaluate, training, world
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cddfm",
+    help="Rig-like 3D control over portraits: find the face, change pose, expression, light, shape and albedo, draw it in any domain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+edit.register(app)
+controls.register(app)
+evaluate.register(app)
+world.register(app)
+training.register(app)
+
+
+def main() -> None:
+    """Run a command. Exit code 0: done; 1: something the user can mend, said in one sentence; 2: bad usage; 130: interrupted."""
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _say_interrupted()
+        raise
+    except KeyboardInterrupt:
+        _say_interrupted()
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if not _mendable(error):
+            raise
+        from cddfm.report import fail
+
+        fail(str(error))
+        sys.exit(1)
+
+
+def _mendable(error: Exception) -> bool:
+    """The user's to mend; anything else is our mistake and keeps its traceback."""
+    from cddfm.errors import UserError
+    from stylespace.weights import WeightsError
+
+    return isinstance(error, (UserError, WeightsError))
+
+
+def _say_interrupted() -> None:
+    from cddfm.report import say
+
+    say("interrupted")

@@ -1,0 +1,133 @@
+"""The editor: one picture in (align, invert: seconds), any number of edits out (one pass through small networks and a generator)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cddfm.align import Aligned, align
+from cddfm.config import nearest
+from cddfm.controls import Changes, Controls
+from cddfm.errors import UserError
+from cddfm.head import build_head
+from cddfm.params import FaceParams
+from cddfm.stack import Stack
+from stylespace.generator import Generator
+from stylespace.invert import invert
+
+METHODS = ("cddfm", "stylerig")
+"""cddfm: the manipulators of `train-editor`, which touch selected layers only. stylerig: the base they are compared with."""
+
+INVERSION_STEPS = 150
+
+
+@dataclass(frozen=True)
+class Face:
+    """What an edit starts from: the style code and the parameters that the editor reads from it.
+
+    aligned is absent for a generated face; loss is the inversion's picture loss (nan for a generated face).
+    """
+
+    s: Float[Tensor, "1 style"]
+    params: FaceParams
+    aligned: Aligned | None
+    loss: float
+
+
+class Editor:
+    """Edits one face at a time with the networks of a stack, on the stack's device.
+
+    `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing returns `inversion()` exactly.
+    """
+
+    def __init__(self, stack: Stack):
+        self.stack = stack
+        self.controls = Controls(build_head().model)
+        self._face: Face | None = None
+        self._generators: dict[str, Generator] = {}
+
+    @property
+    def face(self) -> Face:
+        if self._face is None:
+            raise UserError("there is no face to edit yet; give the editor a picture first")
+        return self._face
+
+    def set_image(
+        self,
+        picture: Float[Tensor, "1 3 height width"],
+        name: str = "the picture",
+        face: int = 1,
+        steps: int = INVERSION_STEPS,
+        on_step: Callable[..., None] | None = None,
+    ) -> Face:
+        """Find and align the face of a picture in [−1, 1], and invert it: encoder, then `steps` steps of optimisation."""
+        generator, estimator = self.stack.generator, self.stack.estimator
+        device = torch.device(self.stack.device)
+
+        @torch.no_grad()
+        def translation_of(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3"]:
+            return estimator(image.to(device)).translation
+
+        aligned = align(picture, translation_of, generator.resolution, face, name)
+        found = invert(generator, self.stack.encoder, aligned.image.to(device), steps, estimator.features, on_step)
+        return self._set(found.s.detach(), aligned, float(torch.as_tensor(found.loss).mean()))
+
+    @torch.no_grad()
+    def set_seed(self, seed: int) -> Face:
+        """A face that the generator makes up, from one seed."""
+        return self._set(generated_styles(self.stack, [seed]), None, float("nan"))
+
+    @torch.no_grad()
+    def _set(self, s: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
+        self._face = Face(s, self.stack.editor.predict(s), aligned, loss)
+        return self._face
+
+    def inversion(self, domain: str = "portrait") -> Float[Tensor, "1 3 side side"]:
+        """The face as it is, decoded by a domain's generator."""
+        return self.edit(Changes(), domain)
+
+    @torch.no_grad()
+    def edit(self, changes: Changes, domain: str = "portrait", method: str = "cddfm") -> Float[Tensor, "1 3 side side"]:
+        """The face with these changes, decoded by a domain's generator."""
+        s = edit_styles(self.stack, self.face.s, changes.deltas(self.face.params), method)
+        return self._generator(domain).synthesise(s)
+
+    def _generator(self, domain: str) -> Generator:
+        if domain not in self._generators:
+            self._generators[domain] = self.stack.domain(check_domain(self.stack, domain))
+        return self._generators[domain]
+
+
+def edit_styles(
+    stack: Stack, s: Float[Tensor, "batch style"], deltas: dict[str, Float[Tensor, "batch size"]], method: str
+) -> Float[Tensor, "batch style"]:
+    """s′ for changes in raw units, by either method."""
+    if method not in METHODS:
+        raise UserError(f"there is no method {method!r}: {nearest(method, METHODS)}")
+    network = stack.editor if method == "cddfm" else stack.base
+    return network.edit(s, deltas)
+
+
+def domain_names(stack: Stack) -> list[str]:
+    """The domains of a stack, the generator's own first."""
+    return ["portrait", *(name for name in stack.domains() if name != "portrait")]
+
+
+def check_domain(stack: Stack, name: str) -> str:
+    """The name, if the stack has a generator for it; raises UserError with the nearest valid one otherwise."""
+    valid = domain_names(stack)
+    if name not in valid:
+        raise UserError(f"there is no domain {name!r} in {stack.folder}: {nearest(name, valid)}")
+    return name
+
+
+@torch.no_grad()
+def generated_styles(stack: Stack, seeds: list[int]) -> Float[Tensor, "batch style"]:
+    """Style codes of faces that the generator makes up; each depends on its own seed only."""
+    generator = stack.generator
+    z = torch.stack([torch.randn(generator.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    return generator.styles(generator.broadcast(generator.map(z.to(stack.device))))

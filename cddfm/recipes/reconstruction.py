@@ -1,0 +1,61 @@
+"""`train-reconstruction`: the world's portraits of every style → a network that reads face parameters off a picture."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+
+from cddfm.blocks import layout_sizes
+from cddfm.config import Options
+from cddfm.data import draw_pool
+from cddfm.head import build_head
+from cddfm.loop import train
+from cddfm.reconstruct import Reconstructor
+from cddfm.runs import Folders
+from cddfm.stages.reconstruction import ReconstructionStage
+from cddfm.world import STYLES
+from stylespace.weights import save_network
+
+ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
+"""Other architecture, other seed: what judges an edit shares nothing with what trained it."""
+
+
+class RecipeOptions(Options):
+    """resolution: pixels a side of the drawn portraits and of the network's input. pool: portraits drawn of each style (the order of
+    STYLES)."""
+
+    presets: ClassVar[dict[str, dict[str, object]]] = {
+        "tiny": dict(resolution=16, pool=(32, 32), total_images=32, batch=16, width=8, hidden=16),
+        "small": {},
+        "large": dict(resolution=128, pool=(120_000, 60_000), total_images=3_000_000, batch=128, width=48, hidden=512),
+    }
+
+    role: Literal["estimator", "judge"] = "estimator"
+    resolution: int = 64
+    pool: tuple[int, ...] = (16_000, 8_000)
+    total_images: int = 120_000
+    batch: int = 32
+    width: int = 24
+    hidden: int = 256
+    learning_rate: float = 2e-3
+
+
+def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
+    """Writes estimator.safetensors or judge.safetensors into the stack; True when finished."""
+    model = build_head().model.to(device)
+    pools = [
+        draw_pool(style, count, options.resolution, device, folders.pools) for style, count in zip(STYLES, options.pool, strict=True)
+    ]
+    architecture = ARCHITECTURES[options.role]
+    torch.manual_seed(options.seed + sum(map(ord, options.role)))
+    network = Reconstructor(architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden).to(device)
+    stage = ReconstructionStage(
+        network=network, model=model, pools=pools, total_images=options.total_images, batch=options.batch,
+        learning_rate=options.learning_rate,
+    )  # fmt: skip
+    done = train(stage, options, folders.run(options.role), options.role, seconds=seconds)
+    if done:
+        notes = {"options": options.model_dump(), "images": options.total_images}
+        save_network(folders.stack / f"{options.role}.safetensors", network, notes, half=True)
+    return done

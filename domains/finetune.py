@@ -1,0 +1,138 @@
+"""Latent-consistent finetuning (CDDFM3D, 2022): a generator of another domain that reads the same style codes in the same way.
+
+Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, all toRGB layers. What is finetuned on
+the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths. So one s means one
+face in every domain, and an edit found in the source domain is decoded by the other.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from domains.train import ADAM, rate_at
+from stylespace.discriminator import Discriminator
+from stylespace.generator import Generator
+from stylespace.objectives import discriminator_loss, ema_update, generator_loss, r1_penalty
+
+Pictures = Callable[[int, int, torch.Generator], Tensor]
+"""(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""
+
+R1_INTERVAL = 16
+
+STRUCTURE_SIZE = 8
+"""Side of the grey pictures that the structure term compares."""
+
+
+def frozen_names(generator: Generator) -> set[str]:
+    """Names of all tensors (parameters and buffers) that embed the latent and that finetuning must not change.
+
+    The noise pictures are among them: a domain must not differ by its noise.
+    """
+    return {
+        name
+        for name in generator.state_dict()
+        if name.startswith("mapping.") or ".affine." in name or ".torgb." in name or name.endswith(".noise_const")
+    }
+
+
+def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, ""]:
+    """L1 between tiny grey pictures, each standardised: where light and dark lie, whatever the colours and the contrast."""
+
+    def reduced(image: Tensor) -> Tensor:
+        grey = functional.adaptive_avg_pool2d(image.mean(dim=1, keepdim=True), STRUCTURE_SIZE).flatten(1)
+        return (grey - grey.mean(dim=1, keepdim=True)) / (grey.std(dim=1, keepdim=True) + 1e-3)
+
+    return (reduced(a) - reduced(b)).abs().mean()
+
+
+class Finetune:
+    """Adversarial finetuning of a copy of `source` to the domain of `reals` (unpaired: no picture of the domain has a partner).
+
+    gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help against
+    drifting poses, 0 switches it off. ema_images: half-life of the moving average in images. `modules["average"]` is the result.
+    """
+
+    def __init__(
+        self,
+        source: Generator,
+        discriminator: Discriminator,
+        reals: Pictures,
+        batch: int,
+        total_images: int,
+        rate: float = 2e-3,
+        gamma: float = 1.0,
+        keep: float = 0.5,
+        ema_images: float = 5000.0,
+    ):
+        self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
+        self.batch, self.total_images, self.rate = batch, total_images, rate
+        self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
+        self.generator = copy.deepcopy(source)
+        self.average = copy.deepcopy(source)
+        frozen = frozen_names(source)
+        self.trained = [parameter for name, parameter in self.generator.named_parameters() if name not in frozen]
+        for parameter in self.trained:
+            parameter.requires_grad_(True)
+        self.modules: Mapping[str, nn.Module] = {
+            "generator": self.generator,
+            "discriminator": discriminator,
+            "average": self.average,
+        }
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(self.trained, lr=rate, **ADAM),
+            "discriminator": torch.optim.Adam(discriminator.parameters(), lr=rate, **ADAM),
+        }
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        """Generator first, then the discriminator on the same fakes."""
+        images = self.reals(position, self.batch, generator)
+        z = torch.randn(self.batch, self.source.z_dim, generator=generator).to(images.device)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate * rate_at(position, self.total_images)
+        with torch.no_grad():
+            s = self.source.styles(self.source.broadcast(self.source.map(z)))
+        fakes, metrics = self._generator_step(s, generator)
+        metrics |= self._discriminator_step(images, fakes, position // self.batch)
+        ema_update(self.average, self.generator, 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch))))
+        return metrics
+
+    def _generator_step(self, s: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor | float]]:
+        fakes = self.generator.synthesise(s, noise=generator)
+        self.discriminator.requires_grad_(False)
+        adversarial = generator_loss(self.discriminator(fakes))
+        loss, metrics = adversarial, {"adversarial": adversarial}
+        if self.keep:
+            with torch.no_grad():
+                before = self.source.synthesise(s)
+            metrics["structure"] = structure_distance(fakes, before)
+            loss = loss + self.keep * metrics["structure"]
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return fakes.detach(), metrics
+
+    def _discriminator_step(self, images: Tensor, fakes: Tensor, index: int) -> dict[str, Tensor | float]:
+        self.discriminator.requires_grad_(True)
+        optimizer = self.optimizers["discriminator"]
+        optimizer.zero_grad(set_to_none=True)
+        real_scores, fake_scores = self.discriminator(images), self.discriminator(fakes)
+        loss = discriminator_loss(real_scores, fake_scores)
+        loss.backward()
+        metrics: dict[str, Tensor | float] = {
+            "discriminator": loss,
+            "real_sign": real_scores.sign().mean(),
+            "fake_sign": fake_scores.sign().mean(),
+        }
+        if index % R1_INTERVAL == 0:
+            metrics["r1"] = r1_penalty(self.discriminator, images, self.gamma)
+            (metrics["r1"] * R1_INTERVAL).backward()
+        optimizer.step()
+        return metrics

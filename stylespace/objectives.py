@@ -1,0 +1,88 @@
+"""What StyleGAN2 is trained with (Karras et al. 2020), and the multi-scale picture loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def generator_loss(fake_scores: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Non-saturating logistic loss: −log σ(D(fake))."""
+    return functional.softplus(-fake_scores).mean()
+
+
+def discriminator_loss(real_scores: Float[Tensor, " batch"], fake_scores: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """−log σ(D(real)) − log(1 − σ(D(fake)))."""
+    return functional.softplus(-real_scores).mean() + functional.softplus(fake_scores).mean()
+
+
+def r1_penalty(
+    discriminator: Callable[[Tensor], Tensor], images: Float[Tensor, "batch 3 height width"], gamma: float
+) -> Float[Tensor, ""]:
+    """γ/2 · E‖∇D(real)‖² (Mescheder et al. 2018), with a graph. Multiply by the interval when it is applied lazily."""
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean() * (gamma / 2)
+
+
+class PathLength(nn.Module):
+    """Path-length regulariser: E(‖Jᵀ y‖ − a)², y ~ N(0, I) per pixel, a = running mean of the lengths (a buffer)."""
+
+    def __init__(self, decay: float = 0.01):
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("mean", torch.zeros([]))
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        w_plus: Float[Tensor, "batch num_ws w_dim"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, ""]:
+        """images must have been made from w_plus. generator: CPU generator of y."""
+        noise = torch.randn(images.shape, generator=generator).to(images) / (images.shape[2] * images.shape[3]) ** 0.5
+        (gradient,) = torch.autograd.grad((images * noise).sum(), w_plus, create_graph=True)
+        lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
+        with torch.no_grad():
+            self.mean.lerp_(lengths.mean(), self.decay)
+        return (lengths - self.mean.clone()).square().mean()
+
+
+def picture_loss(
+    a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"], smallest: int = 8, edges: float = 1.0
+) -> Float[Tensor, ""]:
+    """Mean over an average-pooling pyramid of L1 + edges · L1 of neighbour differences.
+
+    Stands where perceptual features usually stand. Coarse levels give a gradient when features are displaced, differences punish blur.
+    Levels go down to `smallest` px.
+    """
+    return picture_losses(a, b, smallest, edges).mean()
+
+
+def picture_losses(
+    a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"], smallest: int = 8, edges: float = 1.0
+) -> Float[Tensor, " batch"]:
+    """`picture_loss` of every picture."""
+    difference = a - b
+    total, levels = difference.new_zeros(difference.shape[0]), 0
+    while levels == 0 or min(difference.shape[2:]) >= smallest:
+        total = total + difference.abs().mean(dim=(1, 2, 3))
+        across = difference[:, :, :, 1:] - difference[:, :, :, :-1]
+        along = difference[:, :, 1:] - difference[:, :, :-1]
+        total = total + edges * (across.abs().mean(dim=(1, 2, 3)) + along.abs().mean(dim=(1, 2, 3)))
+        difference = functional.avg_pool2d(difference, 2)
+        levels += 1
+    return total / levels
+
+
+@torch.no_grad()
+def ema_update(target: nn.Module, source: nn.Module, beta: float) -> None:
+    """target ← β target + (1 − β) source for parameters; buffers are copied."""
+    averaged, current = list(target.parameters()), list(source.parameters())
+    torch._foreach_lerp_(averaged, current, 1.0 - beta)
+    for kept, fresh in zip(target.buffers(), source.buffers(), strict=True):
+        kept.copy_(fresh)

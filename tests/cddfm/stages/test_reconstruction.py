@@ -1,0 +1,29 @@
+"""The reconstruction stage learns, and its statistics are those of augmented labels."""
+
+import pytest
+import torch
+from standins import SIZES, small_pool
+
+from cddfm.reconstruct import TRUNKS, Reconstructor
+from cddfm.stages.augment import Strength
+from cddfm.stages.reconstruction import ReconstructionStage
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_pose_error_falls(egg, architecture):
+    torch.manual_seed(0)
+    network = Reconstructor(architecture, 16, SIZES, width=8, hidden=16)
+    still = Strength(*[0.0] * 10)
+    pools = [small_pool(egg), small_pool(egg)]
+    stage = ReconstructionStage(network=network, model=egg, pools=pools, total_images=640, batch=16, learning_rate=5e-3, strength=still)
+    reports = [stage.step(position, torch.Generator().manual_seed(position)) for position in range(0, 640, 16)]
+    first, last = (sum(float(report["pose"]) for report in part) for part in (reports[:5], reports[-5:]))
+    assert last < 0.5 * first
+    assert {"loss", "pose_degrees", "landmarks_percent", "identity", "translation"} <= reports[0].keys()
+
+
+def test_statistics_include_augmentation(egg):
+    network = Reconstructor("plain", 16, SIZES, width=8, hidden=16)
+    pool = small_pool(egg)
+    ReconstructionStage(network=network, model=egg, pools=[pool], total_images=16, batch=4, strength=Strength(scale=0.5))
+    assert network.statistics.deviation[-1] > 2 * pool.params.std(dim=0)[-1]

@@ -1,0 +1,93 @@
+"""Manipulators: zero is exact, only selected layers move, attributes add up, the bundle saves and loads."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from standins import SIZES
+
+from cddfm.manipulator import EditorNetworks, Manipulator
+from cddfm.params import ATTRIBUTES, ParamStatistics
+from cddfm.predictor import Predictor
+from stylespace.weights import load_network, save_network
+
+LAYERS = (("b4.conv1", 6), ("b4.torgb", 6), ("b8.conv0", 4), ("b8.conv1", 5))
+SELECTION = {
+    "identity": ["b4.conv1", "b8.conv0"],
+    "expression": ["b8.conv0"],
+    "albedo": ["b8.conv1"],
+    "pose": ["b4.conv1"],
+    "light": ["b8.conv1", "b8.conv0"],
+}
+
+
+def make() -> Manipulator:
+    torch.manual_seed(0)
+    manipulator = Manipulator(LAYERS, SELECTION, SIZES, hidden=8).eval()
+    manipulator.styles.fit(ParamStatistics(torch.randn(21), torch.rand(21) + 0.5))
+    return manipulator
+
+
+def deltas_of(manipulator: Manipulator, batch: int, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    return {name: scale * torch.randn(batch, manipulator.layout.sizes[name]) for name in ATTRIBUTES}
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), batch=st.integers(1, 5), scale=st.floats(1e-3, 1e3))
+def test_zero_changes_nothing_bit_for_bit(seed, batch, scale):
+    manipulator = make()
+    torch.manual_seed(seed)
+    s = scale * torch.randn(batch, 21)
+    assert torch.equal(manipulator.edit(s, deltas_of(manipulator, batch, 0.0)), s)
+    assert torch.equal(manipulator.edit(s, {}), s)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_only_selected_layers_move_and_all_of_them_do(attribute):
+    manipulator = make()
+    s = torch.randn(3, 21)
+    edited = manipulator.edit(s, {attribute: torch.randn(3, manipulator.layout.sizes[attribute])})
+    for name, part in manipulator.slices.items():
+        assert torch.equal(edited[:, part], s[:, part]) == (name not in SELECTION[attribute])
+
+
+def test_each_encoder_and_decoder_serves_its_own_layer():
+    manipulator = make()
+    s, delta = torch.randn(2, 21), torch.randn(2, 27)
+    network = manipulator.attributes["light"]
+    with torch.no_grad():
+        network.decoders[0].weight.zero_()
+    edited = manipulator.edit(s, {"light": delta})
+    assert torch.equal(edited[:, manipulator.slices["b8.conv1"]], s[:, manipulator.slices["b8.conv1"]])
+    assert not torch.equal(edited[:, manipulator.slices["b8.conv0"]], s[:, manipulator.slices["b8.conv0"]])
+
+
+def test_attributes_add_up():
+    manipulator = make()
+    s, deltas = torch.randn(4, 21), deltas_of(manipulator, 4)
+    changes = [manipulator.edit(s, {name: delta}) - s for name, delta in deltas.items()]
+    assert torch.allclose(manipulator.edit(s, deltas) - s, sum(changes), atol=1e-5)
+
+
+def test_the_answer_depends_on_the_code():
+    manipulator = make()
+    s, delta = torch.randn(2, 21), torch.randn(1, 3).expand(2, 3)
+    change = manipulator.edit(s, {"pose": delta}) - s
+    assert not torch.allclose(change[0], change[1], rtol=1e-3)
+
+
+def test_a_selection_of_unknown_layers_is_refused():
+    with pytest.raises(ValueError, match="b16"):
+        Manipulator(LAYERS, {**SELECTION, "pose": ["b16.conv0"]}, SIZES)
+    with pytest.raises(ValueError, match="no layer"):
+        Manipulator(LAYERS, {**SELECTION, "pose": []}, SIZES)
+
+
+def test_the_bundle_survives_saving(tmp_path):
+    torch.manual_seed(0)
+    bundle = EditorNetworks(Predictor(21, SIZES, (8,)).arguments, make().arguments).eval()
+    save_network(tmp_path / "editor.safetensors", bundle)
+    again = load_network(tmp_path / "editor.safetensors", EditorNetworks)
+    s, deltas = torch.randn(2, 21), deltas_of(bundle.manipulator, 2)
+    assert torch.equal(again.edit(s, deltas), bundle.edit(s, deltas))
+    assert torch.equal(again.predict(s).flatten(), bundle.predict(s).flatten())

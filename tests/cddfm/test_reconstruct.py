@@ -1,0 +1,44 @@
+"""Reconstructors: sizes, budgets, statistics, and that a small one learns."""
+
+import pytest
+import torch
+from standins import SIZES
+
+from cddfm.params import FaceParams, ParamStatistics
+from cddfm.reconstruct import TRUNKS, Reconstructor
+from stylespace.weights import load_network, save_network
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_reads_pictures_of_any_size_and_survives_saving(architecture, tmp_path):
+    torch.manual_seed(0)
+    network = Reconstructor(architecture, 16, SIZES, width=8, hidden=16).eval()
+    network.statistics.fit(ParamStatistics(torch.arange(float(network.layout.total)), torch.full((network.layout.total,), 2.0)))
+    images = torch.randn(2, 3, 40, 40).clamp(-1, 1)
+    params = network(images)
+    assert isinstance(params, FaceParams)
+    assert params.layout == network.layout
+    assert torch.allclose(params.flatten(), network.standard(images) * 2 + torch.arange(float(network.layout.total)))
+    save_network(tmp_path / "network.safetensors", network)
+    assert torch.equal(load_network(tmp_path / "network.safetensors", Reconstructor)(images).flatten(), params.flatten())
+    assert network.features(images).shape == (2, 16)
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_stays_within_its_budget(architecture):
+    network = Reconstructor(architecture, 64, (60, 50, 30))
+    assert sum(parameter.numel() for parameter in network.parameters()) < 2_500_000
+
+
+def test_the_two_architectures_share_no_normalisation():
+    kinds = [{type(part).__name__ for part in Reconstructor(name, 16, SIZES).trunk.modules()} for name in TRUNKS]
+    assert "GroupNorm" in kinds[0]
+    assert "BatchNorm2d" in kinds[1]
+    assert not {"GroupNorm", "ResidualBlock"} & kinds[1]
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="power of two"):
+        Reconstructor("plain", 48, SIZES)
+    with pytest.raises(ValueError, match="valid are residual, plain"):
+        Reconstructor("vit", 64, SIZES)
