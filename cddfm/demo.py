@@ -6,7 +6,7 @@ from PIL import Image
 from skimage import data
 
 from cddfm.controls import Changes, Controls
-from cddfm.edit import INVERSION_STEPS, Editor, domain_names
+from cddfm.edit import INVERSION_STEPS, Editor
 from cddfm.images import to_tensor
 from cddfm.report import progress_bar, say
 from cddfm.sheet import Cell, Row, draw_sheet
@@ -35,7 +35,7 @@ def draw_demo(stack: Stack, steps: int = INVERSION_STEPS) -> Image.Image:
     edits = [_changes(editor.controls, edit) for edit in EDITS]
     start = [Cell(photo, "photograph"), Cell(face.aligned.image, "aligned"), Cell(editor.inversion(), "inversion", marked=True)]
     rows = []
-    for domain in domain_names(stack):
+    for domain in stack.domains():
         rows.append(Row([_cell(editor, changes, domain) for changes in yaws], domain, "turning the head"))
         rows.append(Row([_cell(editor, changes, domain) for changes in edits], f"{domain}, the same person", "pitch, expression, light"))
         if domain != "portrait":

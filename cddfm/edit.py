@@ -14,7 +14,9 @@ from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
 from cddfm.head import build_head
+from cddfm.manipulator import EditorNetworks
 from cddfm.params import FaceParams
+from cddfm.rig import StyleRig
 from cddfm.stack import Stack
 from stylespace.generator import Generator
 from stylespace.invert import invert
@@ -50,6 +52,12 @@ class Editor:
         self._face: Face | None = None
         self._generators: dict[str, Generator] = {}
 
+    def prepare(self, domain: str, method: str) -> None:
+        """Load what edits in this domain by this method need, so that what is unknown, missing or damaged is known before the long work."""
+        self._generator(domain)
+        method_network(self.stack, method)
+        _ = self.stack.generator, self.stack.encoder, self.stack.estimator, self.stack.editor
+
     @property
     def face(self) -> Face:
         if self._face is None:
@@ -62,7 +70,7 @@ class Editor:
         name: str = "the picture",
         face: int = 1,
         steps: int = INVERSION_STEPS,
-        on_step: Callable[..., None] | None = None,
+        on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Face:
         """Find and align the face of a picture in [−1, 1], and invert it: encoder, then `steps` steps of optimisation."""
         generator, estimator = self.stack.generator, self.stack.estimator
@@ -74,7 +82,7 @@ class Editor:
 
         aligned = align(picture, translation_of, generator.resolution, face, name)
         found = invert(generator, self.stack.encoder, aligned.image.to(device), steps, estimator.features, on_step)
-        return self._set(found.s.detach(), aligned, float(torch.as_tensor(found.loss).mean()))
+        return self._set(found.s.detach(), aligned, float(found.loss.mean()))
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
@@ -102,24 +110,23 @@ class Editor:
         return self._generators[domain]
 
 
+def method_network(stack: Stack, method: str) -> StyleRig | EditorNetworks:
+    """The network that carries out edits; raises UserError with the nearest valid method for an unknown one."""
+    if method not in METHODS:
+        raise UserError(f"there is no method {method!r}: {nearest(method, METHODS)}")
+    return stack.editor if method == "cddfm" else stack.base
+
+
 def edit_styles(
     stack: Stack, s: Float[Tensor, "batch style"], deltas: dict[str, Float[Tensor, "batch size"]], method: str
 ) -> Float[Tensor, "batch style"]:
     """s′ for changes in raw units, by either method."""
-    if method not in METHODS:
-        raise UserError(f"there is no method {method!r}: {nearest(method, METHODS)}")
-    network = stack.editor if method == "cddfm" else stack.base
-    return network.edit(s, deltas)
-
-
-def domain_names(stack: Stack) -> list[str]:
-    """The domains of a stack, the generator's own first."""
-    return ["portrait", *(name for name in stack.domains() if name != "portrait")]
+    return method_network(stack, method).edit(s, deltas)
 
 
 def check_domain(stack: Stack, name: str) -> str:
     """The name, if the stack has a generator for it; raises UserError with the nearest valid one otherwise."""
-    valid = domain_names(stack)
+    valid = stack.domains()
     if name not in valid:
         raise UserError(f"there is no domain {name!r} in {stack.folder}: {nearest(name, valid)}")
     return name

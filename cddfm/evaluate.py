@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cddfm.controls import Changes, Controls
 from cddfm.data import HELD_OUT_SEED
-from cddfm.edit import METHODS, domain_names, edit_styles, generated_styles
+from cddfm.edit import METHODS, edit_styles, generated_styles
 from cddfm.head import build_head
 from cddfm.metrics import gain, leakage, pose_leakage_degrees, spread, target_error, touched_by
 from cddfm.params import ATTRIBUTES, POSE_AXES, FaceParams, ParamLayout
@@ -103,13 +103,18 @@ def _along_direction(attribute: str, value: float, seed: int) -> Callable[[FaceP
 
 
 @torch.no_grad()
-def evaluate(stack: Stack, faces: int = 200, seed: int = HELD_OUT_SEED, domains: Sequence[str] | None = None) -> list[Score]:
-    """Scores of every domain and method on `faces` generated faces (seeds from `seed` on)."""
-    names = list(domains) if domains else domain_names(stack)
+def evaluate(
+    stack: Stack, faces: int = 200, seed: int = HELD_OUT_SEED, domains: Sequence[str] | None = None, values: int = 1
+) -> list[Score]:
+    """Scores of every domain and method on `faces` generated faces (seeds from `seed` on).
+
+    Each face takes `values` edits of each sweep, beginning with another one than its neighbour, so that all are taken equally often.
+    """
+    names = list(domains) if domains else stack.domains()
     plan = sweeps(Controls(build_head().model), seed)
     batches = range(0, faces, BATCH)
     codes = [generated_styles(stack, list(range(seed + first, seed + min(first + BATCH, faces)))) for first in batches]
-    total = len(names) * faces * (1 + len(METHODS) * sum(len(sweep.edits) for sweep in plan))
+    total = len(names) * faces * (1 + len(METHODS) * sum(min(values, len(sweep.edits)) for sweep in plan))
     scores, done = [], 0
     with progress_bar("evaluating", total=total) as advance:
 
@@ -128,13 +133,20 @@ def evaluate(stack: Stack, faces: int = 200, seed: int = HELD_OUT_SEED, domains:
                 for sweep in plan:
                     requested, achieved = [], []
                     for first, s, origin in zip(batches, codes, before, strict=True):
-                        for edit in sweep.edits:
-                            deltas = edit(stack.editor.predict(s), first)
+                        for turn in range(min(values, len(sweep.edits))):
+                            deltas = _edits_by_turn(sweep, stack.editor.predict(s), first, turn)
                             after = judged(generator, edit_styles(stack, s, deltas, method))
                             requested.append(_flat_request(stack.editor.layout, deltas, s))
                             achieved.append(after - origin)
                     scores.append(_score(domain, method, sweep, stack.editor.layout, torch.cat(requested), torch.cat(achieved), scale))
     return scores
+
+
+def _edits_by_turn(sweep: Sweep, params: FaceParams, first: int, turn: int) -> Deltas:
+    """Changes of a batch in which face k of all takes edit (k + turn) modulo their number."""
+    choices = torch.stack([edit(params, first)[sweep.attribute] for edit in sweep.edits])
+    faces = torch.arange(len(params), device=choices.device)
+    return {sweep.attribute: choices[(faces + first + turn) % len(sweep.edits), faces]}
 
 
 def _flat_request(layout: ParamLayout, deltas: Deltas, s: Tensor) -> Float[Tensor, "batch total"]:
@@ -168,11 +180,12 @@ def _score(
     )
 
 
-def write_report(path: Path, stack: Stack, scores: Sequence[Score], faces: int, seed: int) -> None:
+def write_report(path: Path, stack: Stack, scores: Sequence[Score], faces: int, seed: int, values: int = 1) -> None:
     """The scores with everything that makes them mean something: who judged, what, in which units, on how many faces."""
     document: dict[str, Any] = {
         "judge": {"network": type(stack.judge).__name__, "arguments": stack.judge.arguments, "notes": read_notes(stack.path("judge"))},
         "faces": faces,
+        "values_of_each_sweep_per_face": values,
         "seed": seed,
         "resolution": stack.generator.resolution,
         "definitions": {
@@ -220,7 +233,7 @@ def draw_examples(stack: Stack, seed: int = HELD_OUT_SEED, domains: Sequence[str
     edits = [Changes()]
     edits += [Changes(((controls.find(name), value),)) for name, value in PICTURE_EDITS if any(name in t for t in controls.tables.values())]
     rows = []
-    for domain in domains or domain_names(stack):
+    for domain in domains or stack.domains():
         generator = stack.domain(domain)
         images = [generator.synthesise(edit_styles(stack, s, changes.deltas(params), "cddfm")) for changes in edits]
         for k in range(len(s)):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -51,6 +54,7 @@ def train(
     """Train until `options.total_images`; True when done, False when `seconds` ran out first (run again to go on).
 
     The folder receives options.json, log.jsonl, checkpoint.pt and the snapshots. A checkpoint made with other options is refused.
+    Ctrl-C ends the step at hand, saves, and then raises KeyboardInterrupt.
     """
     folder.mkdir(parents=True, exist_ok=True)
     position = _resume(stage, options, folder)
@@ -60,8 +64,8 @@ def train(
     counts: dict[str, int] = defaultdict(int)
     begun = reported = saved = time.monotonic()
     since_report = 0
-    with progress_bar(title, total=options.total_images, completed=position) as advance:
-        while position < options.total_images:
+    with progress_bar(title, total=options.total_images, completed=position) as advance, deferred_interrupt() as interrupted:
+        while position < options.total_images and not interrupted.is_set():
             if seconds is not None and time.monotonic() - begun > seconds:
                 break
             for name, value in stage.step(position, step_generator(options.seed, position)).items():
@@ -81,10 +85,31 @@ def train(
                 if snapshot is not None:
                     snapshot(folder / f"snapshot-{position:09d}.png")
                 saved = now
-    _checkpoint(stage, options, folder, position)
-    if snapshot is not None:
-        snapshot(folder / f"snapshot-{position:09d}.png")
+        _checkpoint(stage, options, folder, position)
+        if snapshot is not None:
+            snapshot(folder / f"snapshot-{position:09d}.png")
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     return position >= options.total_images
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[threading.Event]:
+    """Inside, the first Ctrl-C only sets the event; a second one interrupts as ever. Outside the main thread nothing changes."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(number: int, frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _log(folder: Path, position: int, rate: float, means: Mapping[str, float]) -> None:

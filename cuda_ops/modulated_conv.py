@@ -25,7 +25,7 @@ def modulated_conv2d(
     shift: Float[Tensor, "#batch #out_channels #out_height #out_width"] | None = None,
     gain: float = 1.0,
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
-    """gain · convolution + shift; keeps the size (up = 1) or doubles it (up = 2: stride-2 transposed convolution, then the FIR with gain 4).
+    """gain · convolution + shift, of the same size (up = 1) or twice it (up = 2: stride-2 transposed convolution, then the FIR, gain 4).
 
     shift (bias and noise, already multiplied by the gain) is added in the pass that demodulates.
     """
@@ -41,7 +41,7 @@ def modulated_conv2d(
     if demodulate:
         factor = demodulation(weight, style)[:, :, None, None] * gain
         x = x * factor
-        return x if shift is None else x.add_(shift)
+        return x if shift is None else x.add_(shift)  # in place: nothing needs the product itself for a gradient
     x = x if gain == 1.0 else x * gain
     return x if shift is None else x + shift
 

@@ -46,7 +46,7 @@ def rasterize(
         dim=-1,
     )
     with torch.no_grad():
-        face = _visible(screen.detach(), triangles, resolution, cull)
+        face = _visible(screen.detach().float(), triangles, resolution, cull)
     return _locate(screen, triangles, face)
 
 
@@ -193,4 +193,6 @@ def vertex_normals(
     total = torch.zeros_like(planar)
     for corner in triangles.unbind(1):
         total = total.index_add(0, corner, across)
-    return torch.nn.functional.normalize(total.permute(2, 0, 1), dim=-1, eps=1e-12)
+    x, y, z = total.unbind(1)
+    length = (x * x + y * y + z * z).clamp(min=1e-20).sqrt()
+    return (total / length.unsqueeze(1)).permute(2, 0, 1)

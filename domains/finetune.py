@@ -1,8 +1,8 @@
 """Latent-consistent finetuning (CDDFM3D, 2022): a generator of another domain that reads the same style codes in the same way.
 
-Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, all toRGB layers. What is finetuned on
-the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths. So one s means one
-face in every domain, and an edit found in the source domain is decoded by the other.
+Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, all toRGB layers. What is
+finetuned on the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths. So one
+s means one face in every domain, and an edit found in the source domain is decoded by the other.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
 class Finetune:
     """Adversarial finetuning of a copy of `source` to the domain of `reals` (unpaired: no picture of the domain has a partner).
 
-    gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help against
-    drifting poses, 0 switches it off. ema_images: half-life of the moving average in images. `modules["average"]` is the result.
+    gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help
+    against drifting poses, 0 switches it off. ema_images: half-life of the moving average in images. `modules["average"]` is the result.
     """
 
     def __init__(

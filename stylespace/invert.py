@@ -1,7 +1,7 @@
 """Picture → style code: the encoder's guess, then optimisation, first of one w, then of an offset per layer.
 
-The order is PIE's (Tewari et al. 2020): a picture that is lifted to w+ too early is matched by codes far from what the generator was trained
-on, and those edit badly. Both phases are held near the encoder's code by a pull measured in the generator's own deviation of w.
+The order is PIE's (Tewari et al. 2020): a picture that is lifted to w+ too early is matched by codes far from what the generator was
+trained on, and those edit badly. Both phases are held near the encoder's code by a pull measured in the generator's own deviation of w.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ def invert(
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
-    steps: 0 returns the encoder's guess. features: image → [batch, features], compared relative to the target's length. on_step: called with
-    the number of steps done and the mean loss (a tensor; reading it waits for the device).
+    steps: 0 returns the encoder's guess. features: image → [batch, features], compared relative to the target's length. on_step: called
+    with the number of steps done and the mean loss (a tensor; reading it waits for the device).
     """
     if image.shape[2:] != (generator.resolution, generator.resolution):
-        raise ValueError(f"the picture has {tuple(image.shape[2:])} pixels where the generator makes {generator.resolution} px; align it first")
+        size = "×".join(str(side) for side in image.shape[2:])
+        raise ValueError(f"the picture has {size} pixels where the generator makes {generator.resolution} px; align it first")
     training = encoder.training
     with torch.no_grad():
         guess = encoder.eval()(image)

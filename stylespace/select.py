@@ -3,8 +3,8 @@
 What goes in: for many random codes, the answer Δs of a trained rig when one attribute alone is changed. How layers are chosen:
 
 1. Every number of s is standardised by its deviation σ over the population, because raw scales differ between layers by orders.
-2. The *response* of layer l is the mean of (Δs/σ)² over samples and over the layer's numbers. Dividing by the width matters: coarse layers have many
-   times more numbers than fine ones and would win by size alone.
+2. The *response* of layer l is the mean of (Δs/σ)² over samples and over the layer's numbers. Dividing by the width matters: coarse
+   layers have many times more numbers than fine ones and would win by size alone.
 3. The *share* of a layer is its response divided by the sum over the layers that may be chosen. toRGB layers may not: they tint what
    other layers draw, and they are what a finetuned domain must keep. Their response is reported in the same unit.
 4. The selected layers are the smallest set whose shares sum to at least `coverage`, in execution order.
@@ -74,7 +74,8 @@ class LayerSelection:
                 coverage=table["coverage"],
                 samples=table["samples"],
                 statistics={
-                    attribute: {name: LayerStatistic(**row) for name, row in rows.items()} for attribute, rows in table["statistics"].items()
+                    attribute: {name: LayerStatistic(**row) for name, row in rows.items()}
+                    for attribute, rows in table["statistics"].items()
                 },
                 selected={attribute: tuple(names) for attribute, names in table["selected"].items()},
                 stability=dict(table["stability"]),

@@ -58,10 +58,9 @@ def edit(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done, for programs.")] = False,
 ) -> None:
     """Edit portraits: each change is relative to the face as it is. See `cddfm controls` for the names."""
-    from cddfm.config import nearest
     from cddfm.controls import Changes
     from cddfm.device import choose_device
-    from cddfm.edit import INVERSION_STEPS, METHODS, Editor, check_domain
+    from cddfm.edit import INVERSION_STEPS, Editor
     from cddfm.errors import UserError
     from cddfm.stack import Stack
 
@@ -71,14 +70,11 @@ def edit(
         raise UserError("name the output with -o, such as -o out.png")
     tasks = [Task(seed, out)] if seed is not None else plan(images or [], out)
     check_outputs(tasks)
-    if method not in METHODS:
-        raise UserError(f"there is no method {method!r}: {nearest(method, METHODS)}")
-    networks = Stack(stack, choose_device(device))
-    check_domain(networks, domain)
-    editor = Editor(networks)
+    editor = Editor(Stack(stack, choose_device(device)))
     given = {"pose": pose, "expression": expression, "light": light, "shape": shape, "albedo": albedo}
     changes = sum((editor.controls.parse(",".join(texts), group) for group, texts in given.items()), Changes())
     swept = editor.controls.parse_sweep(sweep) if sweep else None
+    editor.prepare(domain, method)
     wish = Wish(changes, swept, domain, method, grid, face, INVERSION_STEPS if steps is None else steps)
     _run(editor, tasks, wish, skip_existing, as_json)
 

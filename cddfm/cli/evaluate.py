@@ -17,6 +17,7 @@ def evaluate(
         Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json and evaluation.png; the stack's when left out.")
     ] = None,
     faces: Annotated[int, typer.Option(min=4, max=100_000, help="How many generated faces.")] = 200,
+    values: Annotated[int, typer.Option(min=1, help="How many values of each sweep every face is edited with.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="The first face; the held-out seeds when left out.")] = None,
     domain: Annotated[list[str], typer.Option(help="Judge this domain only; may be repeated.")] = [],
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores for programs.")] = False,
@@ -39,8 +40,8 @@ def evaluate(
     check_writable(folder / "evaluation.png")
     domains = [check_domain(networks, name) for name in domain]
     first = HELD_OUT_SEED if seed is None else seed
-    scores = measure(networks, faces, first, domains)
-    write_report(folder / "evaluation.json", networks, scores, faces, first)
+    scores = measure(networks, faces, first, domains, values)
+    write_report(folder / "evaluation.json", networks, scores, faces, first, values)
     write_picture(folder / "evaluation.png", draw_examples(networks, first, domains))
     if as_json:
         show_json([asdict(score) for score in scores])

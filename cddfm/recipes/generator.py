@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from cddfm.config import Options
 from cddfm.data import Pool, draw_pool
-from cddfm.images import to_picture
+from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.runs import Folders
 from domains.train import Adversarial, MappingFit, Reals, WarmStart
@@ -23,35 +22,36 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start; mapping_images: codes of the
-    mapping fit; total_images: images of the adversarial stage. The widths are StyleGAN2's: min(channel_base / resolution, channel_max).
+    mapping fit; total_images: images of the adversarial stage. The generator's widths are StyleGAN2's, min(channel_base / resolution,
+    channel_max); critic_base stands for channel_base in encoder and discriminator.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, pool=32, warm_images=16, mapping_images=64, mapping_batch=32, total_images=16, batch=8, w_dim=160, z_dim=160,
-            channel_base=256, channel_max=32, mapping_layers=2, discriminator_base=256,
+            resolution=16, pool=32, warm_images=16, mapping_images=64, mapping_batch=32, total_images=16, batch=8, w_dim=192, z_dim=192,
+            channel_base=256, channel_max=32, mapping_layers=2, critic_base=256,
         ),
         "small": {},
         "large": dict(
             resolution=128, pool=120_000, warm_images=1_000_000, total_images=2_000_000, batch=64, channel_base=16384,
-            channel_max=512, w_dim=512, z_dim=512, discriminator_base=16384,
+            channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
         ),
     }  # fmt: skip
 
     resolution: int = 64
-    pool: int = 16_000
-    warm_images: int = 150_000
+    pool: int = 12_000
+    warm_images: int = 44_000
     mapping_images: int = 2_000_000
     mapping_batch: int = 512
-    total_images: int = 60_000
-    batch: int = 16
+    total_images: int = 12_000
+    batch: int = 8
     z_dim: int = 256
     w_dim: int = 256
     channel_base: int = 1536
     channel_max: int = 256
-    discriminator_base: int = 1024
+    critic_base: int = 1024
     mapping_layers: int = 4
-    rate: float = 2e-3
+    rate: float = 2.5e-3
     gamma: float = 1.0
     path_weight: float = 1.0
     picture_weight: float = 3.0
@@ -84,7 +84,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
         channel_max=options.channel_max, mapping_layers=options.mapping_layers,
     ).to(device)  # fmt: skip
-    widths = {"channel_base": options.discriminator_base, "channel_max": options.channel_max}
+    widths = {"channel_base": options.critic_base, "channel_max": options.channel_max}
     encoder = Encoder(resolution=options.resolution, w_dim=options.w_dim, **widths).to(device)
     discriminator = Discriminator(resolution=options.resolution, **widths).to(device)
 
@@ -139,5 +139,5 @@ class Preview:
         z = torch.randn(2 * self.count, generator.z_dim, generator=torch.Generator().manual_seed(1)).to(self.pictures.device)
         rows = [self.pictures, decoded, *generator(z).chunk(2)]
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
-        picture = to_picture(sheet[None])
-        picture.resize((picture.width * 2, picture.height * 2), Image.Resampling.BICUBIC).save(path)
+        picture = to_picture(sheet)
+        write_picture(path, picture.resize((picture.width * 2, picture.height * 2)))

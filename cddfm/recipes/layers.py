@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import ClassVar
 
 from cddfm.attribution import heat_map, measure_responses

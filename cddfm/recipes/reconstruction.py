@@ -33,8 +33,8 @@ class RecipeOptions(Options):
 
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
-    pool: tuple[int, ...] = (16_000, 8_000)
-    total_images: int = 120_000
+    pool: tuple[int, ...] = (12_000, 6_000)
+    total_images: int = 64_000
     batch: int = 32
     width: int = 24
     hidden: int = 256

@@ -18,14 +18,14 @@ from cddfm.world.assets import BUN_COLUMNS, BUN_ROWS, EYE, GLASSES, SKIN, TORSO,
 from cddfm.world.backdrop import backdrop
 from cddfm.world.body import clothes, glasses_points
 from cddfm.world.hair import COLUMNS, ROWS, Sheet, build_sheet, hairline, polar
-from cddfm.world.looks import eye_colour, glint, gloss, ramp, strand_colour, strand_gloss
+from cddfm.world.looks import eye_colour, glint, gloss, ramp, strand_colour, strand_gloss, unit
 from cddfm.world.scene import Scene
 from cuda_ops.rasterize import Fragments, interpolate, rasterize, vertex_normals
 
 STYLES = ("portrait", "toon")
 
-CHUNK_PIXELS = 16 * 128 * 128
-"""Supersampled pixels drawn at once; bounds the memory, not the result."""
+CHUNK_PIXELS = {"cpu": 16 * 128 * 128, "cuda": 256 * 128 * 128}
+"""Supersampled pixels drawn at once, by kind of device; bounds the memory, not the result."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def draw(scene: Scene, resolution: int, style: str = "portrait", supersample: in
     """Draw every portrait of the scene in one of `STYLES`; deterministic, in chunks."""
     if style not in STYLES:
         raise ValueError(f"there is no style {style!r}; choose one of {', '.join(STYLES)}")
-    size = max(1, CHUNK_PIXELS // (resolution * supersample) ** 2)
+    pixels = CHUNK_PIXELS.get(scene.gaze.device.type, CHUNK_PIXELS["cpu"])
+    size = max(1, pixels // (resolution * supersample) ** 2)
     parts = [_draw(scene[start : start + size], resolution, style, supersample) for start in range(0, len(scene), size)]
     return Portraits(*(torch.cat([getattr(part, name) for part in parts]) for name in ("image", "mask", "landmarks")))
 
@@ -127,7 +128,7 @@ def _eyes(scene: Scene, kit: Assets, head: Tensor) -> tuple[Tensor, Tensor]:
         points = head[:, index]
         centre = points.mean(1) + offset
         centres.append(centre)
-        spots[:, index] = functional.normalize(points - centre[:, None], dim=-1) @ turned
+        spots[:, index] = unit(points - centre[:, None]) @ turned
     return spots, torch.stack(centres, dim=1)
 
 
@@ -182,7 +183,7 @@ def _solid(
     )
     seen = interpolate(attributes, kit.triangles, fragments)
     albedo, normal, spot, open_sky = seen[..., :3], seen[..., 3:6], seen[..., 6:9], seen[..., 9:]
-    normal = functional.normalize(normal, dim=-1, eps=1e-6)
+    normal = unit(normal)
     albedo = _paint(scene, placed, albedo, spot, part, stylised)
     light = scene.params.light
     shading = shade(normal, light).clamp(min=0.02) * open_sky
@@ -194,7 +195,7 @@ def _solid(
         shiny = kit.gloss[part.clamp(min=0)].unsqueeze(-1)
         colour = albedo * shading + shiny * (gloss(normal, facing, 14.0) * strength[:, None, None]).unsqueeze(-1) * open_sky
     rows = (part == EYE).nonzero(as_tuple=True)
-    bright = glint(functional.normalize(spot[rows], dim=-1, eps=1e-6), _in_head(scene, towards)[rows[0]])
+    bright = glint(unit(spot[rows]), _in_head(scene, towards)[rows[0]])
     colour[rows] = colour[rows] + (0.95 - colour[rows]) * (0.9 * bright).unsqueeze(1)
     return Layer(colour, (part >= 0).float(), fragments.depth), normal
 
@@ -242,7 +243,7 @@ def _hair(scene: Scene, kit: Assets, placed: Placed, solid: Layer, size: int, st
     azimuth, length, left, opacity = (value.squeeze(-1) for value in (azimuth, length, left, opacity))
     which = rows[0]
     hair = scene.hair
-    normal = functional.normalize(normal, dim=-1, eps=1e-6)
+    normal = unit(normal)
     inner = normal[:, 2] < -0.02
     normal = torch.where(inner[:, None], -normal, normal)
     phase, curl = hair.phase[which], hair.field("curl")[which]
@@ -275,7 +276,7 @@ def _hair_attributes(kit: Assets, placed: Placed) -> Float[Tensor, "batch hair 1
     batch, grid = sheet.azimuth.shape
     normals = vertex_normals(points, kit.hair_triangles)
     woven = normals[:, :grid].unflatten(1, (ROWS, COLUMNS + 1))
-    seam = functional.normalize(woven[:, :, :1] + woven[:, :, -1:], dim=-1)
+    seam = unit(woven[:, :, :1] + woven[:, :, -1:])
     woven = torch.cat([seam, woven[:, :, 1:-1], seam], dim=2).flatten(1, 2)
     rows = points[:, :grid].unflatten(1, (ROWS, COLUMNS + 1))
     flow = torch.cat([rows[:, 1:] - rows[:, :-1], rows[:, -1:] - rows[:, -2:-1]], dim=1).flatten(1, 2)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cddfm.world.looks import ramp
+
 COLUMNS = 60
 SCALP_ROWS = 13
 HANGING_ROWS = 9
@@ -116,21 +118,15 @@ def polar_of(points: Float[Tensor, "vertices 3"]) -> tuple[Float[Tensor, vertice
 
 def hairline(azimuth: Tensor, hair: Hair) -> Tensor:
     """Reach at which the hair ends on the head: forehead, temples, in front of the ear, behind it, nape. azimuth [batch or 1, points]."""
-    side = azimuth.abs()
-
-    def ramp(a: float, b: float) -> Tensor:
-        return ((side - math.radians(a)) / math.radians(b - a)).clamp(0, 1) ** 2 * (
-            3 - 2 * ((side - math.radians(a)) / math.radians(b - a)).clamp(0, 1)
-        )
-
+    side = torch.rad2deg(azimuth.abs())
     fringe, ears = hair.field("fringe")[:, None], hair.field("ears")[:, None]
-    front = math.radians(51) + fringe * (1 - 0.5 * ramp(25, 62)) - math.radians(5) * ramp(12, 42)
+    front = math.radians(51) + fringe * (1 - 0.5 * ramp(side, 25.0, 62.0)) - math.radians(5) * ramp(side, 12.0, 42.0)
     sideburn = math.radians(88)
     over_ear = math.radians(80) + ears * math.radians(12)
     nape = math.radians(121)
-    line = front + (sideburn - front) * ramp(40, 78)
-    line = line + (over_ear - sideburn) * ramp(80, 90)
-    return line + (nape - over_ear) * ramp(98, 122)
+    line = front + (sideburn - front) * ramp(side, 40.0, 78.0)
+    line = line + (over_ear - sideburn) * ramp(side, 80.0, 90.0)
+    return line + (nape - over_ear) * ramp(side, 98.0, 122.0)
 
 
 def _azimuths(device: torch.device) -> Float[Tensor, columns]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 IRIS_ANGLE = 0.47
 PUPIL_ANGLE = 0.19
@@ -17,11 +16,17 @@ def ramp(value: Tensor, low: float, high: float) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
+def unit(vectors: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
+    """Vectors of length 1; zero stays zero."""
+    x, y, z = vectors.unbind(-1)
+    return vectors * (x * x + y * y + z * z).clamp(min=1e-12).rsqrt().unsqueeze(-1)
+
+
 def eye_colour(
     spot: Float[Tensor, "pixels 3"], iris: Float[Tensor, "pixels 3"], widen: float = 1.0
 ) -> Float[Tensor, "pixels 3"]:
     """Reflectance of the eyeball. spot: direction from its centre, the pupil along +z. widen: factor on the iris."""
-    spot = functional.normalize(spot, dim=-1, eps=1e-6)
+    spot = unit(spot)
     angle = spot[:, 2].clamp(-1, 1).acos() / widen
     around = torch.atan2(spot[:, 1], spot[:, 0])
     fibres = 1 + 0.18 * torch.sin(around * 17) * torch.sin(around * 7 + 1) - 0.25 * ramp(spot[:, 1], -0.1, 0.4)
@@ -36,7 +41,7 @@ def glint(
     normal: Float[Tensor, "pixels 3"], towards_light: Float[Tensor, "pixels 3"], cosine: float = 0.984
 ) -> Float[Tensor, pixels]:
     """The bright dot of a window mirrored in the cornea, 0 to 1. The light is drawn towards the camera so that a dot always shows."""
-    mirror = functional.normalize(towards_light + towards_light.new_tensor([0.0, 0.25, 1.8]), dim=-1)
+    mirror = unit(towards_light + towards_light.new_tensor([0.0, 0.25, 1.8]))
     return ramp((normal * mirror).sum(-1), cosine - 0.008, cosine + 0.006)
 
 
@@ -44,7 +49,7 @@ def gloss(
     normal: Float[Tensor, "*shape 3"], towards_light: Float[Tensor, "*shape 3"], sharpness: float
 ) -> Float[Tensor, "*shape"]:
     """Blinn's highlight for a viewer along +z."""
-    half = functional.normalize(towards_light + towards_light.new_tensor([0.0, 0.0, 1.0]), dim=-1)
+    half = unit(towards_light + towards_light.new_tensor([0.0, 0.0, 1.0]))
     return (normal * half).sum(-1).clamp(min=0.0) ** sharpness
 
 
@@ -64,6 +69,6 @@ def strand_gloss(
     tangent: Float[Tensor, "pixels 3"], normal: Float[Tensor, "pixels 3"], towards_light: Float[Tensor, "pixels 3"]
 ) -> Float[Tensor, pixels]:
     """Kajiya and Kay's highlight: bright where the strand is square to the half vector."""
-    half = functional.normalize(towards_light + towards_light.new_tensor([0.0, 0.0, 1.0]), dim=-1)
-    along = (functional.normalize(tangent, dim=-1, eps=1e-6) * half).sum(-1)
+    half = unit(towards_light + towards_light.new_tensor([0.0, 0.0, 1.0]))
+    along = (unit(tangent) * half).sum(-1)
     return (1 - along * along).clamp(min=0.0) ** 14 * ramp((normal * half).sum(-1), 0.1, 0.8)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cddfm.controls import Changes
-from cddfm.edit import METHODS, Editor, domain_names, generated_styles
+from cddfm.edit import METHODS, Editor, generated_styles
 from cddfm.errors import UserError
 from cddfm.images import read_image
 from cddfm.stack import Stack
@@ -23,7 +23,7 @@ def test_an_edit_of_nothing_is_the_inversion_bit_for_bit(editor: Editor) -> None
     s, deltas = editor.face.s, {"pose": torch.zeros(1, 3), "light": torch.zeros(1, 27)}
     for method, network in zip(METHODS, (editor.stack.editor, editor.stack.base), strict=True):
         assert torch.equal(network.edit(s, deltas), s)
-        for domain in domain_names(editor.stack):
+        for domain in editor.stack.domains():
             expected = editor.stack.domain(domain).synthesise(s)
             assert torch.equal(editor.inversion(domain), expected)
             assert torch.equal(editor.edit(Changes(), domain, method), expected)
@@ -44,7 +44,7 @@ def test_every_group_changes_the_picture_and_may_be_repeated(editor: Editor, met
 
 
 def test_domains_draw_the_same_code_differently(editor: Editor) -> None:
-    assert domain_names(editor.stack) == ["portrait", "toon"]
+    assert editor.stack.domains() == ["portrait", "toon"]
     assert not torch.equal(editor.inversion("toon"), editor.inversion("portrait"))
 
 

@@ -7,7 +7,7 @@ import torch
 
 from cddfm.controls import Controls
 from cddfm.edit import METHODS
-from cddfm.evaluate import draw_examples, evaluate, sweeps, write_report
+from cddfm.evaluate import _edits_by_turn, draw_examples, evaluate, sweeps, write_report
 from cddfm.head import build_head
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
@@ -46,6 +46,15 @@ def test_faces_do_not_depend_on_the_batch(tiny_stack: Path, monkeypatch: pytest.
     for one, other in zip(together, evaluate(stack, faces=5, domains=["toon"]), strict=True):
         assert one.gain == pytest.approx(other.gain, rel=1e-2, abs=1e-4)
         assert one.target_error == pytest.approx(other.target_error, rel=1e-2, abs=1e-4)
+
+
+def test_faces_take_turns_with_the_values_of_a_sweep() -> None:
+    model = build_head().model
+    params = FaceParams.neutral(model.layout, 3)
+    yaw = next(sweep for sweep in sweeps(Controls(model), 0) if sweep.name == "yaw")
+    degrees = [_edits_by_turn(yaw, params, 0, turn)["pose"][:, 1].rad2deg().round().tolist() for turn in range(2)]
+    assert degrees == [[-20, -10, 10], [-10, 10, 20]]
+    assert _edits_by_turn(yaw, params, 5, 0)["pose"][0, 1].rad2deg().round() == -10
 
 
 def test_expressions_are_set_not_added() -> None:

@@ -1,6 +1,7 @@
 """The loop: resumed training equals uninterrupted training, options are guarded, divergence is reported."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -75,3 +76,20 @@ def test_the_log_counts_images(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["images"] == 40
     assert "loss" in lines[-1]
+
+
+class Interrupted(NoisyLine):
+    """Ctrl-C arrives in the middle of the third step."""
+
+    def step(self, position, generator):
+        if position == 8:
+            signal.raise_signal(signal.SIGINT)
+        return super().step(position, generator)
+
+
+def test_an_interrupt_finishes_the_step_and_saves(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(Interrupted(Count()), Count(), tmp_path, "run")
+    rest = NoisyLine(Count())
+    assert train(rest, Count(), tmp_path, "run")
+    assert rest.positions[0] == 12

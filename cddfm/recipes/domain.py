@@ -1,0 +1,80 @@
+"""`adapt-domain`: the generator and pictures of another style → a generator of that domain for the same codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from cddfm.config import Options, nearest
+from cddfm.data import draw_pool
+from cddfm.errors import UserError
+from cddfm.images import to_picture, write_picture
+from cddfm.loop import train
+from cddfm.recipes.generator import shuffled_reals
+from cddfm.runs import Folders
+from cddfm.stack import Stack
+from cddfm.world import STYLES
+from domains.finetune import Finetune, frozen_names
+from domains.registry import SOURCE, domain_path
+from stylespace.discriminator import Discriminator
+from stylespace.generator import Generator
+from stylespace.weights import save_network
+
+
+class RecipeOptions(Options):
+    """domain: a style of the world. pool: portraits drawn of it. gamma: R1 weight. keep: weight of the structure term."""
+
+    presets: ClassVar[dict[str, dict[str, object]]] = {
+        "tiny": dict(pool=32, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
+        "small": {},
+        "large": dict(pool=60_000, total_images=1_000_000, batch=64, discriminator_base=16384, discriminator_max=512),
+    }
+
+    domain: str
+    pool: int = 6_000
+    total_images: int = 20_000
+    batch: int = 16
+    discriminator_base: int = 1024
+    discriminator_max: int = 256
+    rate: float = 2e-3
+    gamma: float = 1.0
+    keep: float = 0.5
+
+
+def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
+    """Writes domains/<name>.safetensors into the stack; True when finished."""
+    targets = [style for style in STYLES if style != SOURCE]
+    if options.domain not in targets:
+        raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
+    source = Stack(folders.stack, device).generator
+    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools)
+    reals = shuffled_reals(pool, options.seed)
+    torch.manual_seed(options.seed)
+    discriminator = Discriminator(
+        resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
+    ).to(device)
+    stage = Finetune(
+        source, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
+        gamma=options.gamma, keep=options.keep,
+    )  # fmt: skip
+    done = train(
+        stage, options, folders.run(options.domain), f"domain {options.domain}",
+        lambda path: save_preview(path, pool.take(torch.arange(12))[0], source, stage.average), seconds,
+    )  # fmt: skip
+    if done:
+        notes = {"options": options.model_dump(), "images": options.total_images, "frozen": sorted(frozen_names(source))}
+        save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True)
+    return done
+
+
+@torch.no_grad()
+def save_preview(path: Path, pictures: Tensor, source: Generator, adapted: Generator) -> None:
+    """Rows: pictures of the domain; twelve faces of the source; the same codes in the domain."""
+    z = torch.randn(len(pictures), source.z_dim, generator=torch.Generator().manual_seed(1)).to(pictures.device)
+    s = source.styles(source.broadcast(source.map(z)))
+    rows = [pictures, source.synthesise(s), adapted.synthesise(s)]
+    sheet = to_picture(torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1))
+    write_picture(path, sheet.resize((sheet.width * 2, sheet.height * 2)))

@@ -1,0 +1,63 @@
+"""Scaling activations against the definition: one weight per sample."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from cuda_ops.modulated_conv import modulated_conv2d
+from cuda_ops.upfirdn2d import fir_filter, upfirdn2d
+
+
+def by_definition(x, weight, style, demodulate, up):
+    pictures = []
+    for picture, scale in zip(x, style, strict=True):
+        own = weight * scale[None, :, None, None]
+        if demodulate:
+            own = own * (own.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).rsqrt()
+        if up == 1:
+            pictures.append(functional.conv2d(picture[None], own, padding=weight.shape[2] // 2))
+        else:
+            large = functional.conv_transpose2d(picture[None], own.transpose(0, 1), stride=2)
+            pictures.append(upfirdn2d(large, fir_filter().to(x.dtype), padding=(1, 1, 1, 1), gain=4.0))
+    return torch.cat(pictures)
+
+
+def draw(kernel=3, size=5):
+    random = torch.Generator().manual_seed(0)
+    shapes = ((2, 4, size, size), (6, 4, kernel, kernel), (2, 4))
+    return [torch.randn(shape, generator=random, dtype=torch.float64) for shape in shapes]
+
+
+@pytest.mark.parametrize("kernel, up", [(3, 1), (3, 2), (1, 1)])
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_it_is_the_convolution_with_modulated_weights(kernel, up, demodulate):
+    x, weight, style = draw(kernel)
+    expected = by_definition(x, weight, style, demodulate, up)
+    assert expected.shape[2] == 5 * up
+    assert torch.allclose(modulated_conv2d(x, weight, style, demodulate, up), expected)
+    shift = torch.randn(1, 6, 1, 1, dtype=torch.float64)
+    assert torch.allclose(modulated_conv2d(x, weight, style, demodulate, up, shift, 1.7), 1.7 * expected + shift)
+
+
+def test_up_convolution_keeps_an_even_gain():
+    """A constant in gives the same constant at even and odd pixels away from the border (no chequerboard)."""
+    x = torch.ones(1, 1, 8, 8)
+    y = modulated_conv2d(x, torch.ones(1, 1, 3, 3), torch.ones(1, 1), demodulate=False, up=2)[0, 0, 4:-4, 4:-4]
+    assert torch.allclose(y, y[:1, :1].expand_as(y))
+
+
+@pytest.mark.parametrize("kernel, up, demodulate", [(3, 1, True), (3, 2, True), (1, 1, False)])
+def test_gradients_of_first_and_second_order(kernel, up, demodulate):
+    x, weight, style = (tensor.requires_grad_() for tensor in draw(kernel, size=2))
+    shift = torch.randn(1, 6, 2 * up, 2 * up, dtype=torch.float64, requires_grad=True)
+
+    def function(x, weight, style, shift):
+        return modulated_conv2d(x, weight, style, demodulate, up, shift, 1.2)
+
+    assert torch.autograd.gradcheck(function, (x, weight, style, shift), fast_mode=True)
+    assert torch.autograd.gradgradcheck(function, (x, weight, style, shift), fast_mode=True)
+
+
+def test_other_factors_are_refused():
+    with pytest.raises(ValueError, match="up = 1 or 2, not 4"):
+        modulated_conv2d(*draw(), up=4)

@@ -1,0 +1,91 @@
+"""Latent-consistent finetuning: what embeds the latent stays bit for bit, the rest learns, resuming is exact."""
+
+import copy
+
+import pytest
+import torch
+
+from domains.finetune import Finetune, frozen_names, structure_distance
+from stylespace.discriminator import Discriminator
+from stylespace.generator import Generator
+
+
+def bright_reals(position, count, generator):
+    return 0.5 + 0.1 * torch.randn(count, 3, 16, 16, generator=generator)
+
+
+def make_stage(**options):
+    torch.manual_seed(0)
+    source = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2)
+    source.w_avg.normal_()
+    return source, Finetune(source, Discriminator(16, 128, 16), bright_reals, batch=4, total_images=400, **options)
+
+
+def run(stage, start, steps):
+    for step in range(start, start + steps):
+        metrics = stage.step(step * stage.batch, torch.Generator().manual_seed(step))
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def finetuned():
+    source, stage = make_stage()
+    before = copy.deepcopy(source.state_dict())
+    metrics = run(stage, 0, 17)
+    return before, source, stage, metrics
+
+
+@pytest.mark.parametrize("which", ["generator", "average"])
+def test_frozen_tensors_are_bit_identical_and_the_others_learned(finetuned, which):
+    before, _, stage, _ = finetuned
+    after, frozen = stage.modules[which].state_dict(), frozen_names(stage.generator)
+    for name, tensor in after.items():
+        assert torch.equal(tensor, before[name]) == (name in frozen), name
+
+
+def test_what_is_frozen(finetuned):
+    _, source, _, _ = finetuned
+    frozen = frozen_names(source)
+    assert {"mapping.fc0.weight", "mapping.w_avg", "synthesis.b8.conv0.affine.bias", "synthesis.b4.torgb.weight"} <= frozen
+    learned = source.state_dict().keys() - frozen
+    assert {"synthesis.b4.const", "synthesis.b8.conv0.weight", "synthesis.b16.conv1.bias", "synthesis.b16.conv1.noise_strength"} <= learned
+
+
+def test_one_code_is_one_code_in_both_domains(finetuned):
+    _, source, stage, _ = finetuned
+    w_plus = torch.randn(2, source.num_ws, 8)
+    assert torch.equal(source.styles(w_plus), stage.average.styles(w_plus))
+
+
+def test_the_source_is_untouched(finetuned):
+    before, source, _, _ = finetuned
+    assert all(torch.equal(tensor, before[name]) for name, tensor in source.state_dict().items())
+
+
+def test_metrics_and_lazy_r1(finetuned):
+    metrics = finetuned[3]  # step 16
+    assert {"adversarial", "structure", "discriminator", "real_sign", "fake_sign", "r1"} == metrics.keys()
+    _, stage = make_stage(keep=0.0)
+    assert "structure" not in run(stage, 0, 1)
+    assert "r1" not in run(stage, 1, 1)
+
+
+def test_resuming_is_exact():
+    _, straight = make_stage()
+    run(straight, 0, 4)
+    _, first = make_stage()
+    run(first, 0, 2)
+    _, second = make_stage()
+    for name, module in second.modules.items():
+        module.load_state_dict(first.modules[name].state_dict())
+    for name, optimizer in second.optimizers.items():
+        optimizer.load_state_dict(copy.deepcopy(first.optimizers[name].state_dict()))
+    run(second, 2, 2)
+    for name, tensor in straight.average.state_dict().items():
+        assert torch.equal(tensor, second.average.state_dict()[name]), name
+
+
+def test_structure_ignores_colour_and_contrast():
+    picture, other = torch.rand(2, 2, 3, 16, 16).unbind(0)
+    assert float(structure_distance(picture, 0.3 * picture + 0.2)) < 0.05
+    assert float(structure_distance(picture, other)) > 0.5

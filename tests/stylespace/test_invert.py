@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+from stylespace.invert import invert
+
+
+@pytest.fixture(scope="module")
+def networks():
+    torch.manual_seed(0)
+    generator = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2).requires_grad_(False)
+    return generator, Encoder(16, w_dim=8, channel_base=128, channel_max=16).eval()
+
+
+def pictures(generator, count=2):
+    return generator(torch.randn(count, 8, generator=torch.Generator().manual_seed(5)))
+
+
+def test_optimisation_improves_on_the_encoder(networks):
+    generator, encoder = networks
+    images = pictures(generator)
+    guess, found = (invert(generator, encoder, images, steps) for steps in (0, 60))
+    assert torch.all(found.loss < 0.6 * guess.loss)
+    assert torch.equal(generator.synthesise(found.s), found.image)
+    assert torch.equal(generator.styles(found.w_plus), found.s)
+    assert not found.s.requires_grad
+
+
+def test_no_steps_is_the_encoder(networks):
+    generator, encoder = networks
+    images = pictures(generator)
+    with torch.no_grad():
+        expected = generator.styles(generator.broadcast(encoder(images)))
+    assert torch.equal(invert(generator, encoder, images, 0).s, expected)
+
+
+def test_same_picture_same_code_alone_or_in_a_batch(networks):
+    generator, encoder = networks
+    images = pictures(generator)
+    both = invert(generator, encoder, images, 10)
+    assert torch.equal(both.s, invert(generator, encoder, images, 10).s)
+    assert torch.allclose(invert(generator, encoder, images[1:], 10).s, both.s[1:], atol=1e-2)
+
+
+def test_features_and_progress_are_used(networks):
+    generator, encoder = networks
+    images, seen, steps = pictures(generator), [], []
+
+    def features(image):
+        seen.append(image.shape)
+        return image.mean(dim=(2, 3))
+
+    with torch.no_grad():
+        invert(generator, encoder, images, 5, features, lambda step, loss: steps.append((step, float(loss))))
+    assert len(seen) == 6
+    assert [step for step, _ in steps] == [1, 2, 3, 4, 5]
+
+
+def test_the_encoder_keeps_its_mode_and_statistics(networks):
+    generator, encoder = networks
+    before = encoder.whitening.mean.clone()
+    invert(generator, encoder.train(), pictures(generator), 1)
+    assert encoder.training
+    assert torch.equal(encoder.whitening.mean, before)
+    encoder.eval()
+
+
+def test_a_picture_of_another_size_is_refused(networks):
+    with pytest.raises(ValueError, match="8×8 pixels where the generator makes 16 px"):
+        invert(*networks, torch.zeros(1, 3, 8, 8))

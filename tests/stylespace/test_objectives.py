@@ -1,0 +1,86 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from stylespace.discriminator import Discriminator
+from stylespace.generator import Generator
+from stylespace.objectives import (
+    PathLength,
+    discriminator_loss,
+    ema_update,
+    generator_loss,
+    picture_loss,
+    picture_losses,
+    r1_penalty,
+)
+
+
+def test_logistic_losses_at_known_scores():
+    zero = torch.zeros(4)
+    assert float(generator_loss(zero)) == pytest.approx(math.log(2))
+    assert float(discriminator_loss(zero, zero)) == pytest.approx(2 * math.log(2))
+    assert float(generator_loss(zero + 20)) < 1e-6
+    assert float(discriminator_loss(zero + 20, zero - 20)) < 1e-6
+
+
+def test_r1_of_a_linear_discriminator_is_its_squared_weight():
+    weight = torch.randn(3, 8, 8)
+    penalty = r1_penalty(lambda images: (images * weight).sum(dim=(1, 2, 3)), torch.randn(2, 3, 8, 8), gamma=4.0)
+    assert float(penalty) == pytest.approx(float(2.0 * weight.square().sum()), rel=1e-5)
+
+
+def test_r1_reaches_every_weight_that_matters():
+    torch.manual_seed(0)
+    network = Discriminator(8, channel_base=64, channel_max=8)
+    r1_penalty(network, torch.randn(4, 3, 8, 8), 1.0).backward()
+    assert network.blocks[0].conv0.weight.grad.abs().max() > 0
+
+
+def test_path_length_of_a_linear_map():
+    """Pictures a · w: ‖Jᵀ y‖ = |a| · |y|, so the mean goes there and the penalty to zero."""
+    path, random = PathLength(decay=0.2), torch.Generator().manual_seed(0)
+    for _ in range(40):
+        w_plus = torch.randn(16, 1, 3 * 64, requires_grad=True)
+        penalty = path(2.0 * w_plus.view(16, 3, 8, 8), w_plus, random)
+    assert float(path.mean) == pytest.approx(2.0 * math.sqrt(3), rel=0.05)
+    assert float(penalty) < 0.2
+
+
+def test_path_length_has_gradients_in_the_generator():
+    torch.manual_seed(0)
+    network = Generator(8, 8, 8, channel_base=64, channel_max=8, mapping_layers=1)
+    w_plus = network.broadcast(torch.randn(2, 8).requires_grad_())
+    PathLength()(network.synthesise(network.styles(w_plus)), w_plus, torch.Generator().manual_seed(0)).backward()
+    assert network.synthesis.b8.conv0.weight.grad.abs().max() > 0
+
+
+def test_picture_loss_is_zero_only_for_equal_pictures_and_sees_blur():
+    picture = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert float(picture_loss(picture, picture)) == 0.0
+    grey = picture.mean(dim=(2, 3), keepdim=True).expand_as(picture)
+    assert float(picture_loss(grey, picture)) > float(picture_loss(grey, picture, edges=0.0)) > 0
+    each = picture_losses(grey, picture)
+    assert each.shape == (2,)
+    assert float(each.mean()) == pytest.approx(float(picture_loss(grey, picture)))
+
+
+def test_picture_loss_grows_with_displacement():
+    """What a plain L1 does not do once features no longer overlap."""
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[:, :, 28:36, 10:18] = 1.0
+    losses = [float(picture_loss(picture.roll(shift, 3), picture)) for shift in (2, 4, 8, 16)]
+    assert losses == sorted(losses)
+
+
+def test_moving_average():
+    target, source = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    with torch.no_grad():
+        source.weight.fill_(3.0)
+        source.running_mean.fill_(7.0)
+    ema_update(target, source, 0.75)
+    assert torch.equal(target.weight, torch.full((3,), 1.5))
+    assert torch.equal(target.running_mean, source.running_mean)
+    ema_update(target, source, 0.0)
+    assert torch.equal(target.weight, source.weight)

@@ -1,0 +1,87 @@
+"""The whole chain on the tiny preset with the public commands: make a stack from nothing, then edit and evaluate with it."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from typer.testing import CliRunner
+
+from cddfm.cli import app
+from cddfm.stack import Stack
+from domains.finetune import frozen_names
+
+COMMANDS = [
+    ["train-generator"],
+    ["train-reconstruction"],
+    ["train-reconstruction", "--role", "judge"],
+    ["train-base"],
+    ["select-layers"],
+    ["train-editor"],
+    ["adapt-domain", "toon"],
+]
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A stack made by the commands of `make stack`, at the tiny preset."""
+    folder = tmp_path_factory.mktemp("made")
+    for command in COMMANDS:
+        run(*command, "--preset", "tiny", "--stack", folder / "stack", "--work", folder / "work")
+    return folder
+
+
+def test_the_commands_make_everything_an_edit_needs(made):
+    files = {str(path.relative_to(made / "stack")) for path in (made / "stack").rglob("*") if path.is_file()}
+    networks = {f"{name}.safetensors" for name in ("generator", "encoder", "estimator", "judge", "base", "editor", "domains/toon")}
+    assert files == networks | {"layers.json", "layers.png"}
+
+
+def test_the_domain_generator_keeps_every_frozen_tensor_bit_for_bit(made):
+    stack = Stack(made / "stack")
+    portrait, toon = stack.generator.state_dict(), stack.domain("toon").state_dict()
+    frozen = frozen_names(stack.generator)
+    assert all(torch.equal(portrait[name], toon[name]) for name in frozen)
+    assert any(not torch.equal(portrait[name], toon[name]) for name in portrait.keys() - frozen)
+
+
+def test_estimator_and_judge_share_neither_architecture_nor_weights(made):
+    stack = Stack(made / "stack")
+    assert stack.estimator.arguments["architecture"] != stack.judge.arguments["architecture"]
+
+
+def test_a_finished_command_run_again_changes_nothing(made):
+    before = Stack(made / "stack").estimator.state_dict()
+    run("train-reconstruction", "--preset", "tiny", "--stack", made / "stack", "--work", made / "work")
+    after = Stack(made / "stack").estimator.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_dry_run_prints_the_options_and_makes_nothing(made, tmp_path):
+    run("train-generator", "--preset", "tiny", "--stack", tmp_path / "stack", "--work", tmp_path / "work", "--dry-run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_photograph_is_edited_in_another_domain(made, tmp_path):
+    Image.fromarray(data.astronaut()).save(tmp_path / "photo.png")
+    run(
+        "edit", tmp_path / "photo.png", "--domain", "toon", "--pose", "yaw=20,pitch=-5", "--expression", "jawOpen=0.5", "--light",
+        "azimuth=40", "--stack", made / "stack", "--steps", 4, "-o", tmp_path / "out.png",
+    )  # fmt: skip
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (16, 16)
+
+
+def test_evaluation_covers_methods_and_domains_and_names_its_judge(made, tmp_path):
+    run("evaluate", "--stack", made / "stack", "--faces", 4, "-o", tmp_path)
+    report = json.loads((tmp_path / "evaluation.json").read_text())
+    text = json.dumps(report)
+    for name in ("portrait", "toon", "stylerig", "cddfm", "judge"):
+        assert name in text, name
