@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
@@ -72,9 +73,11 @@ def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 class WarmStart:
-    """Autoencoder through the generator.
+    """Autoencoder through the generator, growing: low resolutions learn where things are at a fraction of the cost.
 
-    rate: Adam's learning rate. code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth.
+    grow: (resolution, share of total_images by which it ends) for every resolution below the generator's own. rate: Adam's learning rate.
+    code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth. Colours of blocks above
+    the first start at zero, so that a block that is added changes nothing at first.
     """
 
     def __init__(
@@ -84,24 +87,34 @@ class WarmStart:
         reals: Reals,
         batch: int,
         total_images: int,
+        grow: Sequence[tuple[int, float]] = (),
         rate: float = 2e-3,
         code_noise: float = 0.05,
     ):
         self.generator, self.encoder, self.reals = generator, encoder, reals
-        self.batch, self.total_images, self.code_noise = batch, total_images, code_noise
+        self.batch, self.total_images, self.grow, self.code_noise = batch, total_images, grow, code_noise
+        for layer in generator.style_layout.layers[2:]:
+            if layer.is_torgb:
+                nn.init.zeros_(generator.synthesis.get_submodule(layer.name).weight)
         parameters = [*generator.synthesis.parameters(), *encoder.parameters()]
         optimizer = torch.optim.Adam([{"params": parameters, "lr": rate, "base": rate}], betas=(0.9, 0.99))
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}
 
+    def resolution_at(self, position: int) -> int:
+        """The resolution that is trained after this many images."""
+        return next((size for size, end in self.grow if position < end * self.total_images), self.generator.resolution)
+
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         images, _ = self.reals(position, self.batch, generator)
+        resolution = self.resolution_at(position)
         optimizer = self.optimizers["generator"]
         _set_rates(optimizer, rate_at(position, self.total_images))
         w = self.encoder.train()(images)
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
-        loss = picture_loss(self.generator.synthesise(style, noise="none"), images)
+        target = functional.adaptive_avg_pool2d(images, resolution)
+        loss = picture_loss(self.generator.synthesise(style, noise="none", resolution=resolution), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stylespace.code import FIRST_RESOLUTION, channels_at, resolutions_of
 from stylespace.layers import Conv, Linear, ResidualBlock
@@ -41,7 +42,7 @@ class Whitening(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Image in [−1, 1] → w, one vector per picture."""
+    """Image in [−1, 1] of `resolution` px or more (averaged down to it) → w, one vector per picture."""
 
     def __init__(self, resolution: int, w_dim: int = 512, channel_base: int = 32768, channel_max: int = 512):
         super().__init__()
@@ -51,6 +52,7 @@ class Encoder(nn.Module):
             "channel_base": channel_base,
             "channel_max": channel_max,
         }
+        self.resolution = resolution
         sizes = resolutions_of(resolution)[::-1]
         widths = {size: channels_at(size, channel_base, channel_max) for size in sizes}
         self.fromrgb = Conv(3, widths[resolution])
@@ -62,5 +64,7 @@ class Encoder(nn.Module):
         self.whitening = Whitening(w_dim)
 
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch w_dim"]:
+        if image.shape[2] > self.resolution:
+            image = functional.adaptive_avg_pool2d(image, self.resolution)
         x = self.blocks(self.fromrgb(image.contiguous(memory_format=torch.channels_last)))
         return self.whitening(self.out(self.fc(self.conv(x).flatten(1))))

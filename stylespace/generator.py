@@ -110,7 +110,7 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """s → image."""
+    """s → image, of the full resolution or of a lower block's."""
 
     def __init__(self, resolution: int, w_dim: int, channel_base: int, channel_max: int):
         super().__init__()
@@ -121,10 +121,12 @@ class Synthesis(nn.Module):
             setattr(self, f"b{size}", SynthesisBlock(previous, width, w_dim, size))
             previous = width
 
-    def forward(self, styles: list[Tensor], noise: Noise) -> Float[Tensor, "batch 3 height width"]:
+    def forward(self, styles: list[Tensor], noise: Noise, resolution: int | None = None) -> Float[Tensor, "batch 3 height width"]:
         x = image = None
         start = 0
         for size in self.resolutions:
+            if resolution is not None and size > resolution:
+                break
             count = 2 if size == FIRST_RESOLUTION else 3
             x, image = getattr(self, f"b{size}")(x, image, styles[start : start + count], noise)
             start += count
@@ -188,9 +190,11 @@ class Generator(nn.Module):
         ws = w_plus.unbind(dim=1)
         return torch.cat([self.affine(layer)(ws[layer.w_index]) for layer in self.style_layout.layers], dim=1)
 
-    def synthesise(self, s: Float[Tensor, "batch style_dim"], noise: Noise = "const") -> Float[Tensor, "batch 3 height width"]:
-        """The picture of a style code, about [−1, 1] (not clamped)."""
-        return self.synthesis(self.style_layout.split(s), noise)
+    def synthesise(
+        self, s: Float[Tensor, "batch style_dim"], noise: Noise = "const", resolution: int | None = None
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """The picture of a style code, about [−1, 1] (not clamped). resolution: stop at this block."""
+        return self.synthesis(self.style_layout.split(s), noise, resolution)
 
     def forward(
         self, z: Float[Tensor, "batch z_dim"], psi: float = 1.0, noise: Noise = "const"

@@ -21,37 +21,40 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start; mapping_images: codes of the
-    mapping fit; total_images: images of the adversarial stage. The generator's widths are StyleGAN2's, min(channel_base / resolution,
-    channel_max); critic_base stands for channel_base in encoder and discriminator.
+    """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start, which grows as `grow` says:
+    (resolution, share by which it ends). mapping_images: codes of the mapping fit. total_images: images of the adversarial stage. The
+    generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max); critic_base stands for channel_base in encoder and
+    discriminator.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, pool=32, warm_images=16, mapping_images=64, mapping_batch=32, total_images=16, batch=8, w_dim=192, z_dim=192,
-            channel_base=256, channel_max=32, mapping_layers=2, critic_base=256,
+            resolution=16, encoder_resolution=8, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64, mapping_batch=32,
+            total_images=16, batch=8, w_dim=192, z_dim=192, channel_base=256, channel_max=32, mapping_layers=2, critic_base=256,
         ),
         "small": {},
         "large": dict(
-            resolution=128, pool=120_000, warm_images=1_000_000, total_images=2_000_000, batch=64, channel_base=16384,
-            channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
+            resolution=128, encoder_resolution=64, grow=((16, 0.1), (32, 0.3), (64, 0.6)), pool=120_000, warm_images=1_000_000,
+            total_images=2_000_000, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
         ),
     }  # fmt: skip
 
     resolution: int = 64
+    encoder_resolution: int = 32
+    grow: tuple[tuple[int, float], ...] = ((16, 0.25), (32, 0.65))
     pool: int = 12_000
-    warm_images: int = 44_000
+    warm_images: int = 200_000
     mapping_images: int = 2_000_000
     mapping_batch: int = 512
     total_images: int = 12_000
-    batch: int = 8
+    batch: int = 16
     z_dim: int = 256
     w_dim: int = 256
     channel_base: int = 1536
     channel_max: int = 256
     critic_base: int = 1024
     mapping_layers: int = 4
-    rate: float = 2.5e-3
+    rate: float = 2e-3
     gamma: float = 1.0
     path_weight: float = 1.0
     picture_weight: float = 3.0
@@ -85,11 +88,11 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         channel_max=options.channel_max, mapping_layers=options.mapping_layers,
     ).to(device)  # fmt: skip
     widths = {"channel_base": options.critic_base, "channel_max": options.channel_max}
-    encoder = Encoder(resolution=options.resolution, w_dim=options.w_dim, **widths).to(device)
+    encoder = Encoder(resolution=options.encoder_resolution, w_dim=options.w_dim, **widths).to(device)
     discriminator = Discriminator(resolution=options.resolution, **widths).to(device)
 
     warm_options = options.model_copy(update={"total_images": options.warm_images})
-    warm = WarmStart(generator, encoder, reals, options.batch, options.warm_images, options.rate)
+    warm = WarmStart(generator, encoder, reals, options.batch, options.warm_images, options.grow, options.rate)
     preview = Preview(pool)
     if not train(
         warm, warm_options, folders.run("warm"), "warm start",

@@ -34,11 +34,11 @@ class RecipeOptions(Options):
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
     pool: tuple[int, ...] = (12_000, 6_000)
-    total_images: int = 64_000
-    batch: int = 32
+    total_images: int = 70_000
+    batch: int = 16
     width: int = 24
     hidden: int = 256
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:

@@ -1,7 +1,7 @@
 """Responses land on the layers that the RigNets write; the heat map shows the selection."""
 
 import torch
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.attribution import FRAME, colour_of, heat_map, measure_responses
 from cddfm.blocks import style_layers

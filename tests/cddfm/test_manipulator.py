@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.manipulator import EditorNetworks, Manipulator
 from cddfm.params import ATTRIBUTES, ParamStatistics

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.errors import UserError
 from cddfm.params import ParamStatistics

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.params import ATTRIBUTES, ParamStatistics
 from cddfm.rig import StyleRig

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from standins import random_params
+from tests.cddfm.standins import random_params
 
 from cddfm.camera import rotation
 from cddfm.lighting import shade

@@ -1,7 +1,7 @@
 """Base stages: the corpus mixes codes, the DFR learns, RigNets learn and leave the DFR alone."""
 
 import torch
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.blocks import style_layers
 from cddfm.params import ATTRIBUTES

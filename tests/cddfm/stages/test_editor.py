@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from standins import SIZES
+from tests.cddfm.standins import SIZES
 
 from cddfm.blocks import style_layers
 from cddfm.errors import UserError

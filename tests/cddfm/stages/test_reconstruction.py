@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from standins import SIZES, small_pool
+from tests.cddfm.standins import SIZES, small_pool
 
 from cddfm.reconstruct import TRUNKS, Reconstructor
 from cddfm.stages.augment import Strength
