@@ -76,7 +76,7 @@ class WarmStart:
     """Autoencoder through the generator, growing: low resolutions learn where things are at a fraction of the cost.
 
     grow: (resolution, share of total_images by which it ends) for every resolution below the generator's own. rate: Adam's learning rate.
-    code_noise: standard deviation of the noise on the encoder's whitened w, which keeps the space smooth. Colours of blocks above
+    code_noise: standard deviation of the noise on the encoder's w, which keeps the space smooth. Colours of blocks above
     the first start at zero, so that a block that is added changes nothing at first.
     """
 
@@ -110,7 +110,7 @@ class WarmStart:
         resolution = self.resolution_at(position)
         optimizer = self.optimizers["generator"]
         _set_rates(optimizer, rate_at(position, self.total_images))
-        w = self.encoder.train()(images)
+        w = self.encoder(images)
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
         target = functional.adaptive_avg_pool2d(images, resolution)
@@ -223,7 +223,7 @@ class Adversarial:
     def _generator_step(
         self, images: Tensor, codes: Tensor, index: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
-        encoded_w = self.encoder.train()(images)
+        encoded_w = self.encoder(images)
         mapped_w = self.generator.map(latent_of(codes, self.rotation.to(codes.device), generator))
         half = images.shape[0] // 2
         w = torch.cat([encoded_w[:half], mapped_w[half:]])

@@ -54,11 +54,9 @@ def invert(
     if image.shape[2:] != (generator.resolution, generator.resolution):
         size = "×".join(str(side) for side in image.shape[2:])
         raise ValueError(f"the picture has {size} pixels where the generator makes {generator.resolution} px; align it first")
-    training = encoder.training
     with torch.no_grad():
-        guess = encoder.eval()(image)
+        guess = encoder(image)
         target = None if features is None else features(image)
-    encoder.train(training)
     deviation = _deviation_of_w(generator)
     w = torch.zeros_like(guess, requires_grad=True)
     offsets = torch.zeros(image.shape[0], generator.num_ws, guess.shape[1], device=guess.device, requires_grad=True)

@@ -41,9 +41,9 @@ class RecipeOptions(Options):
 
     resolution: int = 64
     encoder_resolution: int = 32
-    grow: tuple[tuple[int, float], ...] = ((16, 0.25), (32, 0.65))
+    grow: tuple[tuple[int, float], ...] = ((16, 0.15), (32, 0.5))
     pool: int = 12_000
-    warm_images: int = 200_000
+    warm_images: int = 120_000
     mapping_images: int = 2_000_000
     mapping_batch: int = 512
     total_images: int = 12_000
@@ -54,7 +54,7 @@ class RecipeOptions(Options):
     channel_max: int = 256
     critic_base: int = 1024
     mapping_layers: int = 4
-    rate: float = 2e-3
+    rate: float = 4e-3
     gamma: float = 1.0
     path_weight: float = 1.0
     picture_weight: float = 3.0
@@ -105,7 +105,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
     stage = Adversarial(
-        generator, encoder, discriminator, reals, options.batch, options.total_images, options.rate,
+        generator, encoder, discriminator, reals, options.batch, options.total_images, options.rate / 2,
         gamma=options.gamma, path_weight=options.path_weight, picture_weight=options.picture_weight,
     )  # fmt: skip
     done = train(
@@ -122,7 +122,6 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
 @torch.no_grad()
 def encode_pool(encoder: Encoder, pool: Pool, batch: int = 256) -> Tensor:
     """w of every picture of the pool."""
-    encoder.eval()
     indices = torch.arange(len(pool)).split(batch)
     return torch.cat([encoder(pool.take(part)[0]) for part in indices])
 
@@ -136,9 +135,7 @@ class Preview:
 
     @torch.no_grad()
     def save(self, path: Path, generator: Generator, encoder: Encoder) -> None:
-        training = encoder.training
-        decoded = generator.synthesise(generator.styles(generator.broadcast(encoder.eval()(self.pictures))))
-        encoder.train(training)
+        decoded = generator.synthesise(generator.styles(generator.broadcast(encoder(self.pictures))))
         z = torch.randn(2 * self.count, generator.z_dim, generator=torch.Generator().manual_seed(1)).to(self.pictures.device)
         rows = [self.pictures, decoded, *generator(z).chunk(2)]
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)

@@ -1,6 +1,7 @@
 """Stand-ins as fixtures; importing this file also lets the tests below import `standins`."""
 
 import pytest
+
 from tests.cddfm.standins import small_estimator, small_generator, small_model
 
 

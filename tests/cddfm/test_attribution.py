@@ -1,12 +1,12 @@
 """Responses land on the layers that the RigNets write; the heat map shows the selection."""
 
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.attribution import FRAME, colour_of, heat_map, measure_responses
 from cddfm.blocks import style_layers
 from cddfm.params import ATTRIBUTES
 from cddfm.rig import StyleRig
+from tests.cddfm.standins import SIZES
 
 
 def test_responses_show_which_layer_is_written(tiny_generator):

@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.cddfm.standins import SIZES
 
 from cddfm.manipulator import EditorNetworks, Manipulator
 from cddfm.params import ATTRIBUTES, ParamStatistics
 from cddfm.predictor import Predictor
 from stylespace.weights import load_network, save_network
+from tests.cddfm.standins import SIZES
 
 LAYERS = (("b4.conv1", 6), ("b4.torgb", 6), ("b8.conv0", 4), ("b8.conv1", 5))
 SELECTION = {

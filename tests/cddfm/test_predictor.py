@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.errors import UserError
 from cddfm.params import ParamStatistics
 from cddfm.predictor import Predictor, require_variance, variance_ratio
+from tests.cddfm.standins import SIZES
 
 
 def test_predicts_in_raw_units():

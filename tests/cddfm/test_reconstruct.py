@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.params import FaceParams, ParamStatistics
 from cddfm.reconstruct import TRUNKS, Reconstructor
 from stylespace.weights import load_network, save_network
+from tests.cddfm.standins import SIZES
 
 
 @pytest.mark.parametrize("architecture", TRUNKS)

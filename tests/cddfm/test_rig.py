@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.params import ATTRIBUTES, ParamStatistics
 from cddfm.rig import StyleRig
 from stylespace.weights import load_network, save_network
+from tests.cddfm.standins import SIZES
 
 LAYERS = (("b4.conv1", 6), ("b4.torgb", 6), ("b8.conv0", 4))
 

@@ -57,15 +57,6 @@ def test_features_and_progress_are_used(networks):
     assert [step for step, _ in steps] == [1, 2, 3, 4, 5]
 
 
-def test_the_encoder_keeps_its_mode_and_statistics(networks):
-    generator, encoder = networks
-    before = encoder.whitening.mean.clone()
-    invert(generator, encoder.train(), pictures(generator), 1)
-    assert encoder.training
-    assert torch.equal(encoder.whitening.mean, before)
-    encoder.eval()
-
-
 def test_a_picture_of_another_size_is_refused(networks):
     with pytest.raises(ValueError, match="8×8 pixels where the generator makes 16 px"):
         invert(*networks, torch.zeros(1, 3, 8, 8))

@@ -3,12 +3,12 @@
 import math
 
 import torch
-from tests.cddfm.standins import random_params
 
 from cddfm.camera import rotation
 from cddfm.lighting import shade
 from cddfm.render import project_landmarks, render
 from cddfm.stages.augment import Strength, Warp, degrade, turn_light
+from tests.cddfm.standins import random_params
 
 
 def warp_of(shift: tuple[float, float] = (0.0, 0.0), scale: float = 1.0, turn: float = 0.0, gain: float = 1.0) -> Warp:

@@ -1,13 +1,13 @@
 """Base stages: the corpus mixes codes, the DFR learns, RigNets learn and leave the DFR alone."""
 
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.blocks import style_layers
 from cddfm.params import ATTRIBUTES
 from cddfm.rig import StyleRig
 from cddfm.stages.base import DFRStage, RigNetStage
 from cddfm.stages.sampling import measure_population, mixed_styles
+from tests.cddfm.standins import SIZES
 
 
 def test_codes_mix_over_contiguous_layers(tiny_generator):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.cddfm.standins import SIZES
 
 from cddfm.blocks import style_layers
 from cddfm.errors import UserError
@@ -12,6 +11,7 @@ from cddfm.predictor import Predictor
 from cddfm.stages.augment import Strength
 from cddfm.stages.editor import CHECK_EVERY, ManipulatorStage, PredictorStage
 from cddfm.stages.sampling import measure_population, mixed_styles
+from tests.cddfm.standins import SIZES
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.cddfm.standins import SIZES, small_pool
 
 from cddfm.reconstruct import TRUNKS, Reconstructor
 from cddfm.stages.augment import Strength
 from cddfm.stages.reconstruction import ReconstructionStage
+from tests.cddfm.standins import SIZES, small_pool
 
 
 @pytest.mark.parametrize("architecture", TRUNKS)
