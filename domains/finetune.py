@@ -15,15 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from domains.train import ADAM, rate_at
+from domains.adversary import ADAM, discriminator_step, parameter_group, rate_at, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
-from stylespace.objectives import discriminator_loss, ema_update, generator_loss, r1_penalty
+from stylespace.objectives import ema_update, generator_loss
 
 Pictures = Callable[[int, int, torch.Generator], Tensor]
 """(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""
-
-R1_INTERVAL = 16
 
 STRUCTURE_SIZE = 8
 """Side of the grey pictures that the structure term compares."""
@@ -71,7 +69,7 @@ class Finetune:
         ema_images: float = 5000.0,
     ):
         self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
-        self.batch, self.total_images, self.rate = batch, total_images, rate
+        self.batch, self.total_images = batch, total_images
         self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
         self.generator = copy.deepcopy(source)
         self.average = copy.deepcopy(source)
@@ -85,8 +83,8 @@ class Finetune:
             "average": self.average,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(self.trained, lr=rate, **ADAM),
-            "discriminator": torch.optim.Adam(discriminator.parameters(), lr=rate, **ADAM),
+            "generator": torch.optim.Adam([parameter_group(self.trained, rate)], **ADAM),
+            "discriminator": torch.optim.Adam([parameter_group(list(discriminator.parameters()), rate)], **ADAM),
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
@@ -94,12 +92,12 @@ class Finetune:
         images = self.reals(position, self.batch, generator)
         z = torch.randn(self.batch, self.source.z_dim, generator=generator).to(images.device)
         for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate * rate_at(position, self.total_images)
+            set_rates(optimizer, rate_at(position, self.total_images))
         with torch.no_grad():
             s = self.source.styles(self.source.broadcast(self.source.map(z)))
         fakes, metrics = self._generator_step(s, generator)
-        metrics |= self._discriminator_step(images, fakes, position // self.batch)
+        critic = self.optimizers["discriminator"]
+        metrics |= discriminator_step(self.discriminator, critic, images, fakes, position // self.batch, self.gamma)
         ema_update(self.average, self.generator, 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch))))
         return metrics
 
@@ -118,21 +116,3 @@ class Finetune:
         loss.backward()
         optimizer.step()
         return fakes.detach(), metrics
-
-    def _discriminator_step(self, images: Tensor, fakes: Tensor, index: int) -> dict[str, Tensor | float]:
-        self.discriminator.requires_grad_(True)
-        optimizer = self.optimizers["discriminator"]
-        optimizer.zero_grad(set_to_none=True)
-        real_scores, fake_scores = self.discriminator(images), self.discriminator(fakes)
-        loss = discriminator_loss(real_scores, fake_scores)
-        loss.backward()
-        metrics: dict[str, Tensor | float] = {
-            "discriminator": loss,
-            "real_sign": real_scores.sign().mean(),
-            "fake_sign": fake_scores.sign().mean(),
-        }
-        if index % R1_INTERVAL == 0:
-            metrics["r1"] = r1_penalty(self.discriminator, images, self.gamma)
-            (metrics["r1"] * R1_INTERVAL).backward()
-        optimizer.step()
-        return metrics

@@ -17,7 +17,6 @@ since both are standard normal, z ~ N(0, I) as ever, and sampling needs no scene
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -25,24 +24,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from domains.adversary import ADAM, discriminator_step, parameter_group, rate_at, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.objectives import (
     PathLength,
-    discriminator_loss,
     ema_update,
     generator_loss,
     picture_loss,
-    r1_penalty,
 )
 
 Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
 """(position, count, generator) → pictures [count, 3, R, R] in [−1, 1] and their scene codes [count, code_dim]."""
 
-R1_INTERVAL = 16
 PATH_INTERVAL = 8
-ADAM = {"betas": (0.0, 0.99), "eps": 1e-8}
 
 
 def code_rotation(z_dim: int) -> Float[Tensor, "z_dim z_dim"]:
@@ -59,17 +55,6 @@ def latent_of(codes: Float[Tensor, "batch code"], rotation: Tensor, generator: t
         raise ValueError(f"a scene code of {codes.shape[1]} numbers does not fit into z of {rotation.shape[0]}; raise z_dim")
     noise = torch.randn(codes.shape[0], spare, generator=generator).to(codes.device)
     return torch.cat([codes, noise], dim=1) @ rotation.T
-
-
-def rate_at(position: int, total: int, floor: float = 0.05) -> float:
-    """Learning-rate factor: linear warm-up over the first 2 %, cosine down to `floor`."""
-    progress = min(position / total, 1.0)
-    return min(1.0, (progress + 1e-4) / 0.02) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["base"] * factor
 
 
 class WarmStart:
@@ -97,7 +82,7 @@ class WarmStart:
             if layer.is_torgb:
                 nn.init.zeros_(generator.synthesis.get_submodule(layer.name).weight)
         parameters = [*generator.synthesis.parameters(), *encoder.parameters()]
-        optimizer = torch.optim.Adam([{"params": parameters, "lr": rate, "base": rate}], betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam([parameter_group(parameters, rate)], betas=(0.9, 0.99))
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}
 
@@ -109,7 +94,7 @@ class WarmStart:
         images, _ = self.reals(position, self.batch, generator)
         resolution = self.resolution_at(position)
         optimizer = self.optimizers["generator"]
-        _set_rates(optimizer, rate_at(position, self.total_images))
+        set_rates(optimizer, rate_at(position, self.total_images))
         w = self.encoder(images)
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
@@ -138,13 +123,13 @@ class MappingFit:
         parameters = list(generator.mapping.parameters())
         self.modules: Mapping[str, nn.Module] = {"mapping": generator.mapping}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "mapping": torch.optim.Adam([{"params": parameters, "lr": rate, "base": rate}], betas=(0.9, 0.99))
+            "mapping": torch.optim.Adam([parameter_group(parameters, rate)], betas=(0.9, 0.99))
         }
         self.rotation = code_rotation(generator.z_dim).to(codes.device)
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         optimizer = self.optimizers["mapping"]
-        _set_rates(optimizer, rate_at(position, self.total_images))
+        set_rates(optimizer, rate_at(position, self.total_images))
         indices = torch.randint(len(self.codes), (self.batch,), generator=generator).to(self.codes.device)
         mapped = self.generator.map(latent_of(self.codes[indices], self.rotation, generator))
         loss = (mapped - self.w[indices]).square().mean()
@@ -154,20 +139,13 @@ class MappingFit:
         return {"mapping": loss}
 
 
-def _parameter_groups(generator: Generator, encoder: Encoder, rate: float, mapping_boost: float) -> list[dict[str, object]]:
-    mapping = {id(parameter) for parameter in generator.mapping.parameters()}
-    rest = [parameter for parameter in generator.parameters() if id(parameter) not in mapping]
-    return [
-        {"params": rest + list(encoder.parameters()), "lr": rate, "base": rate},
-        {"params": list(generator.mapping.parameters()), "lr": rate * mapping_boost, "base": rate * mapping_boost},
-    ]
-
-
 class Adversarial:
     """StyleGAN2 training with the encoder kept as an inverse of the generator.
 
     gamma: R1 weight (× 0.5, StyleGAN2's). path_weight: path-length weight, 0 switches it off. picture_weight: weight of the picture
-    terms beside the adversarial one. ema_images: half-life of the moving average in images.
+    terms beside the adversarial one. mapping_boost: factor on the learning
+    rate of the mapping network, whose own multiplier (0.01) is a brake where its codes are supervised. ema_images: half-life of the moving
+    average in images.
     """
 
     def __init__(
@@ -202,8 +180,14 @@ class Adversarial:
             "path": self.path,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(_parameter_groups(generator, encoder, rate, mapping_boost), **ADAM),
-            "discriminator": torch.optim.Adam([{"params": list(discriminator.parameters()), "lr": rate, "base": rate}], **ADAM),
+            "generator": torch.optim.Adam(
+                [
+                    parameter_group([*generator.synthesis.parameters(), *encoder.parameters()], rate),
+                    parameter_group(list(generator.mapping.parameters()), rate * mapping_boost),
+                ],
+                **ADAM,
+            ),
+            "discriminator": torch.optim.Adam([parameter_group(list(discriminator.parameters()), rate)], **ADAM),
         }
         self.rotation = code_rotation(generator.z_dim)
 
@@ -212,9 +196,10 @@ class Adversarial:
         images, codes = self.reals(position, self.batch, generator)
         index = position // self.batch
         for optimizer in self.optimizers.values():
-            _set_rates(optimizer, rate_at(position, self.total_images))
+            set_rates(optimizer, rate_at(position, self.total_images))
         fakes, metrics = self._generator_step(images, codes, index, generator)
-        metrics |= self._discriminator_step(images, fakes, index)
+        critic = self.optimizers["discriminator"]
+        metrics |= discriminator_step(self.discriminator, critic, images, fakes, index, self.gamma)
         beta = 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch)))
         ema_update(self.average, self.generator, beta)
         ema_update(self.average_encoder, self.encoder, beta)
@@ -247,22 +232,3 @@ class Adversarial:
         with torch.no_grad():
             self.generator.w_avg.lerp_(mapped_w.mean(dim=0), 0.005)
         return fakes.detach(), metrics
-
-    def _discriminator_step(self, images: Tensor, fakes: Tensor, index: int) -> dict[str, Tensor | float]:
-        self.discriminator.requires_grad_(True)
-        optimizer = self.optimizers["discriminator"]
-        optimizer.zero_grad(set_to_none=True)
-        real_scores, fake_scores = self.discriminator(images), self.discriminator(fakes)
-        loss = discriminator_loss(real_scores, fake_scores)
-        loss.backward()
-        metrics: dict[str, Tensor | float] = {
-            "discriminator": loss,
-            "real_sign": real_scores.sign().mean(),
-            "fake_sign": fake_scores.sign().mean(),
-        }
-        if index % R1_INTERVAL == 0:
-            penalty = r1_penalty(self.discriminator, images, self.gamma)
-            (penalty * R1_INTERVAL).backward()
-            metrics["r1"] = penalty
-        optimizer.step()
-        return metrics

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from domains.train import Adversarial, MappingFit, WarmStart, code_rotation, latent_of, rate_at
+from domains.adversary import rate_at
+from domains.train import Adversarial, MappingFit, WarmStart, code_rotation, latent_of
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator

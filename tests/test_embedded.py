@@ -1,0 +1,67 @@
+"""The stack that ships: complete, small, and it does what it is there for."""
+
+import pytest
+import torch
+
+from cddfm.controls import Changes, Controls
+from cddfm.data import HELD_OUT_SEED
+from cddfm.edit import edit_styles, generated_styles
+from cddfm.head import build_head
+from cddfm.metrics import gain
+from cddfm.stack import EMBEDDED, Stack
+from domains.finetune import frozen_names
+
+LIMIT_MEGABYTES = 40
+FACES = 24
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return Stack()
+
+
+@pytest.fixture(scope="module")
+def faces(stack):
+    return generated_styles(stack, list(range(HELD_OUT_SEED, HELD_OUT_SEED + FACES)))
+
+
+def test_it_is_complete_and_small(stack):
+    names = {str(path.relative_to(EMBEDDED)) for path in EMBEDDED.rglob("*.safetensors")}
+    assert names == {f"{name}.safetensors" for name in ("generator", "encoder", "estimator", "judge", "base", "editor", "domains/toon")}
+    assert sum(path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")) < LIMIT_MEGABYTES * 1e6
+    card = (EMBEDDED / "MODEL_CARD.md").read_text()
+    assert all(name in card for name in names)
+
+
+def test_every_network_belongs_to_the_built_in_head(stack):
+    layout = build_head().model.layout
+    for network in (stack.estimator, stack.judge, stack.base, stack.editor):
+        assert network.layout == layout
+
+
+def test_the_toon_generator_reads_codes_exactly_as_the_portrait_generator_does(stack):
+    portrait, toon = stack.generator.state_dict(), stack.domain("toon").state_dict()
+    assert all(torch.equal(portrait[name], toon[name]) for name in frozen_names(stack.generator))
+
+
+@pytest.mark.parametrize("method", ["cddfm", "stylerig"])
+def test_no_change_is_no_change_bit_for_bit(stack, faces, method):
+    params = stack.editor.predict(faces)
+    assert Changes().deltas(params) == {}
+    assert torch.equal(edit_styles(stack, faces, {}, method), faces)
+    zero = {"pose": torch.zeros(FACES, 3), "light": torch.zeros(FACES, 27)}
+    assert torch.equal(edit_styles(stack, faces, zero, method), faces)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("domain", ["portrait", "toon"])
+def test_the_head_turns_as_the_judge_sees_it(stack, faces, domain):
+    generator, controls = stack.domain(domain), Controls(build_head().model)
+    before = stack.judge(generator.synthesise(faces)).pose[:, 1:2]
+    requested, achieved = [], []
+    for degrees in (-20.0, 20.0):
+        deltas = Changes(((controls.find("yaw"), degrees),)).deltas(stack.editor.predict(faces))
+        after = stack.judge(generator.synthesise(edit_styles(stack, faces, deltas, "cddfm"))).pose[:, 1:2]
+        requested.append(deltas["pose"][:, 1:2])
+        achieved.append(after - before)
+    assert 0.5 < gain(torch.cat(requested), torch.cat(achieved)) < 1.5
