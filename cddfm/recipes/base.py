@@ -23,11 +23,11 @@ class RecipeOptions(Options):
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(dfr_images=8, total_images=16, batch=4, hidden=16, render_resolution=16),
         "small": {},
-        "large": dict(dfr_images=400_000, total_images=600_000, batch=64, render_resolution=96, rendered=64),
+        "large": dict(dfr_images=200_000, total_images=300_000, batch=64, render_resolution=96, rendered=64),
     }
 
-    dfr_images: int = 30_000
-    total_images: int = 24_000
+    dfr_images: int = 12_000
+    total_images: int = 10_000
     batch: int = 16
     hidden: int = 512
     rendered: int = 2

@@ -30,12 +30,12 @@ class RecipeOptions(Options):
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(pool=32, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
         "small": {},
-        "large": dict(pool=60_000, total_images=1_000_000, batch=64, discriminator_base=16384, discriminator_max=512),
+        "large": dict(pool=30_000, total_images=400_000, batch=64, discriminator_base=16384, discriminator_max=512),
     }
 
     domain: str
     pool: int = 6_000
-    total_images: int = 20_000
+    total_images: int = 12_000
     batch: int = 16
     discriminator_base: int = 1024
     discriminator_max: int = 256

@@ -11,6 +11,7 @@ from cddfm.config import Options
 from cddfm.head import build_head
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
+from cddfm.predictor import Predictor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.editor import ManipulatorStage, PredictorStage
@@ -25,15 +26,15 @@ class RecipeOptions(Options):
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(predictor_images=16, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8, population=32),
         "small": {},
-        "large": dict(predictor_images=1_000_000, total_images=1_500_000, batch=64, population=20_000, manipulator_hidden=512),
+        "large": dict(predictor_images=500_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512),
     }
 
-    predictor_images: int = 60_000
-    total_images: int = 40_000
+    predictor_images: int = 20_000
+    total_images: int = 16_000
     batch: int = 16
     predictor_hidden: tuple[int, ...] = (1024, 512)
     manipulator_hidden: int = 192
-    population: int = 4_000
+    population: int = 2_000
     learning_rate: float = 1e-3
 
 
@@ -41,25 +42,28 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     """Writes editor.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
     model = build_head().model.to(device)
-    layers, sizes = style_layers(stack.generator.style_layout), layout_sizes(stack.estimator.layout)
+    layout, sizes = stack.generator.style_layout, layout_sizes(stack.estimator.layout)
     torch.manual_seed(options.seed)
-    networks = EditorNetworks(
-        predictor=dict(style_dim=stack.generator.style_layout.style_dim, sizes=sizes, hidden=list(options.predictor_hidden)),
-        manipulator=dict(layers=layers, selection=stack.layers["selected"], sizes=sizes, hidden=options.manipulator_hidden),
-    ).to(device)
+    predictor = Predictor(layout.style_dim, sizes, list(options.predictor_hidden)).to(device)
     population = measure_population(stack.generator, stack.estimator, options.population, options.seed)
     shared = dict(
         generator=stack.generator, estimator=stack.estimator, model=model, population=population, batch=options.batch,
         learning_rate=options.learning_rate,
     )  # fmt: skip
     predictor_options = options.model_copy(update={"total_images": options.predictor_images})
-    predictor = PredictorStage(predictor=networks.predictor, total_images=options.predictor_images, **shared)
-    if not train(predictor, predictor_options, folders.run("predictor"), "predictor", seconds=seconds):
+    half = options.predictor_images // 2
+    stage = PredictorStage(predictor=predictor, total_images=options.predictor_images, check_after=half, **shared)
+    if not train(stage, predictor_options, folders.run("predictor"), "predictor", seconds=seconds):
         return False
-    manipulator = ManipulatorStage(
-        manipulator=networks.manipulator, predictor=networks.predictor, total_images=options.total_images, **shared
-    )
-    done = train(manipulator, options, folders.run("manipulator"), "manipulators", seconds=seconds)
+    networks = EditorNetworks(
+        predictor=predictor.arguments,
+        manipulator=dict(
+            layers=style_layers(layout), selection=stack.layers["selected"], sizes=sizes, hidden=options.manipulator_hidden
+        ),
+    ).to(device)
+    networks.predictor.load_state_dict(predictor.state_dict())
+    last = ManipulatorStage(manipulator=networks.manipulator, predictor=networks.predictor, total_images=options.total_images, **shared)
+    done = train(last, options, folders.run("manipulator"), "manipulators", seconds=seconds)
     if done:
         notes = {"options": options.model_dump(), "images": options.predictor_images + options.total_images}
         save_network(folders.stack / "editor.safetensors", networks, notes, half=True)

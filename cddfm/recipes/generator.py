@@ -34,8 +34,8 @@ class RecipeOptions(Options):
         ),
         "small": {},
         "large": dict(
-            resolution=128, encoder_resolution=64, grow=((16, 0.1), (32, 0.3), (64, 0.6)), pool=120_000, warm_images=1_000_000,
-            total_images=2_000_000, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
+            resolution=128, encoder_resolution=64, grow=((16, 0.1), (32, 0.3), (64, 0.6)), pool=60_000, warm_images=600_000,
+            total_images=800_000, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
         ),
     }  # fmt: skip
 

@@ -28,7 +28,7 @@ class RecipeOptions(Options):
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(resolution=16, pool=(32, 32), total_images=32, batch=16, width=8, hidden=16),
         "small": {},
-        "large": dict(resolution=128, pool=(120_000, 60_000), total_images=3_000_000, batch=128, width=48, hidden=512),
+        "large": dict(resolution=128, pool=(60_000, 30_000), total_images=1_500_000, batch=128, width=48, hidden=512),
     }
 
     role: Literal["estimator", "judge"] = "estimator"
