@@ -18,10 +18,13 @@ from torch.nn import functional
 from domains.adversary import ADAM, discriminator_step, parameter_group, rate_at, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
-from stylespace.objectives import ema_update, generator_loss
+from stylespace.objectives import ema_update, generator_loss, picture_loss
 
 Pictures = Callable[[int, int, torch.Generator], Tensor]
 """(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""
+
+Pairs = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+"""(position, count, generator) → style codes of faces [count, style_dim], and the domain's pictures of the same faces."""
 
 STRUCTURE_SIZE = 8
 """Side of the grey pictures that the structure term compares."""
@@ -49,6 +52,38 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
     return (reduced(a) - reduced(b)).abs().mean()
 
 
+def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
+    """A copy of a generator in which only what may be finetuned wants gradients, and those parameters."""
+    generator = copy.deepcopy(source).requires_grad_(False)
+    frozen = frozen_names(generator)
+    trained = [parameter for name, parameter in generator.named_parameters() if name not in frozen]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    return generator, trained
+
+
+class PairedStart:
+    """Regression of the domain's picture of a face from the style code of the source's picture; `modules["generator"]` is the result."""
+
+    def __init__(self, source: Generator, pairs: Pairs, batch: int, total_images: int, rate: float = 2e-3):
+        self.pairs, self.batch, self.total_images = pairs, batch, total_images
+        self.generator, trained = unfrozen_copy(source)
+        self.modules: Mapping[str, nn.Module] = {"generator": self.generator}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam([parameter_group(trained, rate)], betas=(0.9, 0.99))
+        }
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        s, pictures = self.pairs(position, self.batch, generator)
+        optimizer = self.optimizers["generator"]
+        set_rates(optimizer, rate_at(position, self.total_images))
+        loss = picture_loss(self.generator.synthesise(s), pictures)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return {"picture": loss.detach()}
+
+
 class Finetune:
     """Adversarial finetuning of a copy of `source` to the domain of `reals` (unpaired: no picture of the domain has a partner).
 
@@ -71,12 +106,8 @@ class Finetune:
         self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
         self.batch, self.total_images = batch, total_images
         self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
-        self.generator = copy.deepcopy(source)
-        self.average = copy.deepcopy(source)
-        frozen = frozen_names(source)
-        self.trained = [parameter for name, parameter in self.generator.named_parameters() if name not in frozen]
-        for parameter in self.trained:
-            parameter.requires_grad_(True)
+        self.generator, self.trained = unfrozen_copy(source)
+        self.average = copy.deepcopy(source).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {
             "generator": self.generator,
             "discriminator": discriminator,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cddfm.config import Options, nearest
-from cddfm.data import draw_pool
+from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
@@ -17,7 +17,7 @@ from cddfm.recipes.generator import shuffled_reals
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.world import STYLES
-from domains.finetune import Finetune, frozen_names
+from domains.finetune import Finetune, PairedStart, Pairs, frozen_names
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
@@ -25,17 +25,20 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world. pool: portraits drawn of it. gamma: R1 weight. keep: weight of the structure term."""
+    """domain: a style of the world. pool: portraits drawn of it. paired_images: images of the paired start before the adversarial
+    stage of total_images (0: the published method alone). gamma: R1 weight. keep: weight of the structure term.
+    """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(pool=32, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
+        "tiny": dict(pool=32, paired_images=8, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
         "small": {},
-        "large": dict(pool=30_000, total_images=400_000, batch=64, discriminator_base=16384, discriminator_max=512),
+        "large": dict(pool=30_000, paired_images=300_000, total_images=400_000, batch=64, discriminator_base=16384, discriminator_max=512),
     }
 
     domain: str
     pool: int = 6_000
-    total_images: int = 12_000
+    paired_images: int = 16_000
+    total_images: int = 8_000
     batch: int = 16
     discriminator_base: int = 1024
     discriminator_max: int = 256
@@ -49,25 +52,51 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     targets = [style for style in STYLES if style != SOURCE]
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
-    source = Stack(folders.stack, device).generator
+    stack = Stack(folders.stack, device)
+    source = stack.generator
     pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools)
+    preview = pool.take(torch.arange(12))[0]
+    start = source
+    if options.paired_images:
+        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools)
+        paired = PairedStart(source, pairs_of(stack, portraits, pool, options.seed), options.batch, options.paired_images, options.rate)
+        if not train(
+            paired, options.model_copy(update={"total_images": options.paired_images}), folders.run(f"{options.domain}-paired"),
+            f"paired start of {options.domain}", lambda path: save_preview(path, preview, source, paired.generator), seconds,
+        ):  # fmt: skip
+            return False
+        start = paired.generator
     reals = shuffled_reals(pool, options.seed)
     torch.manual_seed(options.seed)
     discriminator = Discriminator(
         resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
     ).to(device)
     stage = Finetune(
-        source, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
+        start, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
         gamma=options.gamma, keep=options.keep,
     )  # fmt: skip
     done = train(
         stage, options, folders.run(options.domain), f"domain {options.domain}",
-        lambda path: save_preview(path, pool.take(torch.arange(12))[0], source, stage.average), seconds,
+        lambda path: save_preview(path, preview, source, stage.average), seconds,
     )  # fmt: skip
     if done:
-        notes = {"options": options.model_dump(), "images": options.total_images, "frozen": sorted(frozen_names(source))}
+        images = options.paired_images + options.total_images
+        notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen_names(source))}
         save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True)
     return done
+
+
+def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
+    """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes."""
+    reals = shuffled_reals(portraits, seed)
+    partners = shuffled_reals(pictures, seed)
+
+    @torch.no_grad()
+    def pairs(position: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        w = stack.encoder(reals(position, count, generator)[0])
+        return stack.generator.styles(stack.generator.broadcast(w)), partners(position, count, generator)[0]
+
+    return pairs
 
 
 @torch.no_grad()
