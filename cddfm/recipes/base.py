@@ -27,7 +27,7 @@ class RecipeOptions(Options):
     }
 
     dfr_images: int = 12_000
-    total_images: int = 10_000
+    total_images: int = 20_000
     batch: int = 16
     hidden: int = 512
     rendered: int = 2

@@ -29,8 +29,8 @@ class RecipeOptions(Options):
         "large": dict(predictor_images=500_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512),
     }
 
-    predictor_images: int = 20_000
-    total_images: int = 16_000
+    predictor_images: int = 50_000
+    total_images: int = 24_000
     batch: int = 16
     predictor_hidden: tuple[int, ...] = (1024, 512)
     manipulator_hidden: int = 192

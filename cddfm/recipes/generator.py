@@ -46,7 +46,7 @@ class RecipeOptions(Options):
     warm_images: int = 120_000
     mapping_images: int = 2_000_000
     mapping_batch: int = 512
-    total_images: int = 12_000
+    total_images: int = 18_000
     batch: int = 16
     z_dim: int = 256
     w_dim: int = 256

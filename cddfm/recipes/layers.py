@@ -26,7 +26,7 @@ class RecipeOptions(Options):
 
     total_images: int = 4_000
     batch: int = 64
-    coverage: float = 0.9
+    coverage: float = 0.8
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
