@@ -26,7 +26,8 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it. paired_images: images of the paired start before the adversarial
-    stage of total_images (0: the published method alone). gamma: R1 weight. keep: weight of the structure term.
+    stage of total_images (0: the published method alone). rate, adversarial_rate: learning rates of the two stages;
+    the second only sharpens what the first has placed. gamma: R1 weight. keep: weight of the structure term.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -37,12 +38,13 @@ class RecipeOptions(Options):
 
     domain: str
     pool: int = 6_000
-    paired_images: int = 16_000
-    total_images: int = 8_000
+    paired_images: int = 32_000
+    total_images: int = 4_000
     batch: int = 16
     discriminator_base: int = 1024
     discriminator_max: int = 256
     rate: float = 2e-3
+    adversarial_rate: float = 5e-4
     gamma: float = 1.0
     keep: float = 0.5
 
@@ -72,7 +74,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
     ).to(device)
     stage = Finetune(
-        start, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
+        start, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.adversarial_rate,
         gamma=options.gamma, keep=options.keep,
     )  # fmt: skip
     done = train(
