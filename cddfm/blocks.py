@@ -75,3 +75,12 @@ def param_layout(sizes: Sequence[int]) -> ParamLayout:
 def layout_sizes(layout: ParamLayout) -> list[int]:
     """Inverse of `param_layout`."""
     return [layout.identity, layout.expression, layout.albedo]
+
+
+LARGEST_CHANGE = 6.0
+"""Population deviations. Training asks for less of any one parameter; what lies beyond would be extrapolation, and breaks faces."""
+
+
+def limited(change: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+    """A standardised change, number by number within ±`LARGEST_CHANGE`; smaller changes pass exactly."""
+    return change.clamp(-LARGEST_CHANGE, LARGEST_CHANGE)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cddfm.blocks import Standardiser, StyleLayers, layer_slices, param_layout, style_width
+from cddfm.blocks import Standardiser, StyleLayers, layer_slices, limited, param_layout, style_width
 from cddfm.params import ATTRIBUTES, FaceParams
 from cddfm.predictor import Predictor
 from cddfm.rig import refuse_unknown
@@ -82,13 +82,13 @@ class Manipulator(nn.Module):
 
     def edit(self, s: Float[Tensor, "batch style_dim"], deltas: Mapping[str, Tensor]) -> Float[Tensor, "batch style_dim"]:
         """s′ = s + Σ Δs. deltas: attribute → `[batch, size]` in raw units. Layers that no edited attribute selects, and codes whose Δ is
-        all zero, come back bit for bit."""
+        all zero, come back bit for bit. A parameter moves by at most 6 population deviations (`blocks.limited`)."""
         refuse_unknown(deltas)
         standard = self.styles.standardise(s)
         layers = {name: s[:, part] for name, part in self.slices.items()}
         for attribute, delta in deltas.items():
             names = self.selection[attribute]
-            scaled = delta / self.statistics.deviation[self.layout.slices[attribute]]
+            scaled = limited(delta / self.statistics.deviation[self.layout.slices[attribute]])
             changes = self.attributes[attribute]([standard[:, self.slices[name]] for name in names], scaled)
             for name, change in zip(names, changes, strict=True):
                 layers[name] = layers[name] + change * self.styles.deviation[self.slices[name]]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cddfm.blocks import Standardiser, StyleLayers, layer_slices, param_layout, perceptron, style_width
+from cddfm.blocks import Standardiser, StyleLayers, layer_slices, limited, param_layout, perceptron, style_width
 from cddfm.params import ATTRIBUTES, FaceParams
 
 CODE = 32
@@ -79,7 +79,8 @@ class StyleRig(nn.Module):
         return s + self.rignets[attribute](self.styles.standardise(s), control) * self.styles.deviation
 
     def edit(self, s: Float[Tensor, "batch style_dim"], deltas: Mapping[str, Tensor]) -> Float[Tensor, "batch style_dim"]:
-        """Attribute by attribute, aim at the predicted parameters + Δ. deltas: attribute → `[batch, size]` in raw units.
+        """Attribute by attribute, aim at the predicted parameters + Δ. deltas: attribute → `[batch, size]` in raw units; a parameter
+        moves by at most 6 population deviations.
 
         A code whose Δ is all zero, and every code for attributes that are absent, is returned bit for bit.
         """
@@ -88,7 +89,7 @@ class StyleRig(nn.Module):
             if attribute in deltas:
                 delta, part = deltas[attribute], self.layout.slices[attribute]
                 target = self.standard(s).clone()
-                target[:, part] = target[:, part] + delta / self.statistics.deviation[part]
+                target[:, part] = target[:, part] + limited(delta / self.statistics.deviation[part])
                 s = torch.where((delta != 0).any(dim=1, keepdim=True), self.put(s, attribute, target), s)
         return s
 
