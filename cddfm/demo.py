@@ -14,10 +14,10 @@ from cddfm.stack import Stack
 
 EDITS = (
     (("pitch", "pose", 12.0),),
-    (("smile", "expression", 0.8),),
-    (("jawOpen", "expression", 0.8),),
-    (("azimuth", "light", 60.0),),
-    (("yaw", "pose", 15.0), ("jawOpen", "expression", 0.5)),
+    (("smile", "expression", 1.0),),
+    (("jawOpen", "expression", 1.0),),
+    (("azimuth", "light", 90.0),),
+    (("yaw", "pose", 15.0), ("jawOpen", "expression", 1.0)),
 )
 YAWS = (-20.0, -10.0, 0.0, 10.0, 20.0)
 

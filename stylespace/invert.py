@@ -43,8 +43,8 @@ def invert(
     features: Callable[[Tensor], Tensor] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
     feature_weight: float = 0.3,
-    pull_w: float = 0.1,
-    pull_offsets: float = 0.5,
+    pull_w: float = 0.3,
+    pull_offsets: float = 2.0,
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
