@@ -13,7 +13,7 @@ from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
-from cddfm.recipes.generator import shuffled_reals
+from cddfm.recipes.generator import encoded_pairs, shuffled_reals
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.world import STYLES
@@ -26,20 +26,25 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it. paired_images: images of the paired start before the adversarial
-    stage of total_images (0: the published method alone). rate, adversarial_rate: learning rates of the two stages;
-    the second only sharpens what the first has placed. gamma: R1 weight. keep: weight of the structure term.
+    stage of total_images; polish_images: of the same regression after it (paired_images = 0: the published method alone). rate,
+    adversarial_rate: learning rates; the adversarial stage only sharpens what the start has placed. gamma: R1 weight. keep: weight of the
+    structure term.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(pool=32, paired_images=8, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
+        "tiny": dict(pool=32, paired_images=8, total_images=16, polish_images=8, batch=8, discriminator_base=256, discriminator_max=32),
         "small": {},
-        "large": dict(pool=30_000, paired_images=300_000, total_images=400_000, batch=64, discriminator_base=16384, discriminator_max=512),
-    }
+        "large": dict(
+            pool=30_000, paired_images=300_000, total_images=400_000, polish_images=0, batch=64, discriminator_base=16384,
+            discriminator_max=512,
+        ),
+    }  # fmt: skip
 
     domain: str
     pool: int = 6_000
     paired_images: int = 32_000
     total_images: int = 4_000
+    polish_images: int = 12_000
     batch: int = 16
     discriminator_base: int = 1024
     discriminator_max: int = 256
@@ -61,7 +66,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     start = source
     if options.paired_images:
         portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools)
-        paired = PairedStart(source, pairs_of(stack, portraits, pool, options.seed), options.batch, options.paired_images, options.rate)
+        pairs = pairs_of(stack, portraits, pool, options.seed)
+        paired = PairedStart(source, pairs, options.batch, options.paired_images, options.rate)
         if not train(
             paired, options.model_copy(update={"total_images": options.paired_images}), folders.run(f"{options.domain}-paired"),
             f"paired start of {options.domain}", lambda path: save_preview(path, preview, source, paired.generator), seconds,
@@ -77,28 +83,31 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         start, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.adversarial_rate,
         gamma=options.gamma, keep=options.keep,
     )  # fmt: skip
-    done = train(
+    result = stage.average
+    if not train(
         stage, options, folders.run(options.domain), f"domain {options.domain}",
         lambda path: save_preview(path, preview, source, stage.average), seconds,
-    )  # fmt: skip
-    if done:
-        images = options.paired_images + options.total_images
-        notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen_names(source))}
-        save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True)
-    return done
+    ):  # fmt: skip
+        return False
+    if options.paired_images:
+        polish = PairedStart(result, pairs, options.batch, options.polish_images, options.rate / 2)
+        if not train(
+            polish, options.model_copy(update={"total_images": options.polish_images}), folders.run(f"{options.domain}-polish"),
+            f"polish of {options.domain}", lambda path: save_preview(path, preview, source, polish.generator), seconds,
+        ):  # fmt: skip
+            return False
+        result = polish.generator
+    images = options.total_images + (options.paired_images + options.polish_images if options.paired_images else 0)
+    notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen_names(source))}
+    save_network(domain_path(folders.stack, options.domain), result, notes, half=True)
+    return True
 
 
 def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
     """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes."""
-    reals = shuffled_reals(portraits, seed)
+    codes = encoded_pairs(stack.generator, stack.encoder, shuffled_reals(portraits, seed))
     partners = shuffled_reals(pictures, seed)
-
-    @torch.no_grad()
-    def pairs(position: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        w = stack.encoder(reals(position, count, generator)[0])
-        return stack.generator.styles(stack.generator.broadcast(w)), partners(position, count, generator)[0]
-
-    return pairs
+    return lambda *place: (codes(*place)[0], partners(*place)[0])
 
 
 @torch.no_grad()

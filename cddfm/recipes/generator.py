@@ -13,6 +13,7 @@ from cddfm.data import Pool, draw_pool
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.runs import Folders
+from domains.finetune import PairedStart, Pairs
 from domains.train import Adversarial, MappingFit, Reals, WarmStart
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
@@ -22,20 +23,23 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn. warm_images: images of the warm start, which grows as `grow` says:
-    (resolution, share by which it ends). mapping_images: codes of the mapping fit. total_images: images of the adversarial stage. The
-    generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max); critic_base stands for channel_base in encoder and
-    discriminator.
+    (resolution, share by which it ends). mapping_images: codes of the mapping fit. total_images: images of the adversarial stage.
+    polish_images: images on which the drawing layers alone are regressed at the end, which takes away the texture that a short
+    adversarial stage leaves. The generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max); critic_base stands for
+    channel_base in encoder and discriminator.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, encoder_resolution=8, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64, mapping_batch=32,
-            total_images=16, batch=8, w_dim=192, z_dim=192, channel_base=256, channel_max=32, mapping_layers=2, critic_base=256,
+            total_images=16, polish_images=8, batch=8, w_dim=192, z_dim=192, channel_base=256, channel_max=32, mapping_layers=2,
+            critic_base=256,
         ),
         "small": {},
         "large": dict(
             resolution=128, encoder_resolution=64, grow=((16, 0.1), (32, 0.3), (64, 0.6)), pool=60_000, warm_images=600_000,
-            total_images=800_000, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512, critic_base=16384,
+            total_images=800_000, polish_images=0, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512,
+            critic_base=16384,
         ),
     }  # fmt: skip
 
@@ -47,6 +51,7 @@ class RecipeOptions(Options):
     mapping_images: int = 2_000_000
     mapping_batch: int = 512
     total_images: int = 18_000
+    polish_images: int = 40_000
     batch: int = 16
     z_dim: int = 256
     w_dim: int = 256
@@ -112,11 +117,31 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         stage, options, folders.run("generator"), "generator",
         lambda path: preview.save(path, stage.average, stage.average_encoder), seconds,
     )  # fmt: skip
+    if not done:
+        return False
+    average, encoder = stage.average, stage.average_encoder
+    polish = PairedStart(average, encoded_pairs(average, encoder, reals), options.batch, options.polish_images, options.rate / 2)
+    done = train(
+        polish, options.model_copy(update={"total_images": options.polish_images}), folders.run("polish"), "polish",
+        lambda path: preview.save(path, polish.generator, encoder), seconds,
+    )  # fmt: skip
     if done:
-        notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images}
-        save_network(folders.stack / "generator.safetensors", stage.average, notes, half=True)
-        save_network(folders.stack / "encoder.safetensors", stage.average_encoder, notes, half=True)
+        images = options.warm_images + options.total_images + options.polish_images
+        notes = {"options": options.model_dump(), "images": images}
+        save_network(folders.stack / "generator.safetensors", polish.generator, notes, half=True)
+        save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
     return done
+
+
+def encoded_pairs(generator: Generator, encoder: Encoder, reals: Reals) -> Pairs:
+    """Pictures of the pool, and the style codes that the encoder gives them."""
+
+    @torch.no_grad()
+    def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+        images, _ = reals(position, count, randomness)
+        return generator.styles(generator.broadcast(encoder(images))), images
+
+    return pairs
 
 
 @torch.no_grad()
