@@ -10,9 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cddfm.errors import UserError
 
-PRESET_NAMES = ("tiny", "small", "large")
-"""tiny: seconds, for tests. small: 64 px, hours of two CPU cores. large: 128 px, minutes of one data-centre GPU."""
-
 
 class Options(BaseModel):
     """Base of every stage's options. Counts are in images; a subclass states its presets as changes to its defaults."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -85,12 +84,6 @@ def pose_error(predicted: Float[Tensor, "batch 3"], target: Float[Tensor, "batch
     between = rotation(predicted).transpose(1, 2) @ rotation(target)
     cosine = (between.diagonal(dim1=1, dim2=2).sum(dim=1) - 1) / 2
     return cosine.clamp(-1.0, 1.0).acos()
-
-
-def rate_factor(position: int, total: int, warm: float = 0.02) -> float:
-    """Share of the full learning rate after `position` of `total` images: a linear warm-up over `warm`, then half a cosine to 0."""
-    share = min(position / max(total, 1), 1.0)
-    return min((share + 1e-3) / warm, 1.0) * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], rate: float, limit: float = 1.0) -> Float[Tensor, ""]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
@@ -128,6 +127,3 @@ class ParamStatistics:
 
     def restore(self, standard: Float[Tensor, "batch total"]) -> Float[Tensor, "batch total"]:
         return standard * self.deviation + self.mean
-
-    def state(self) -> Mapping[str, Tensor]:
-        return {"mean": self.mean, "deviation": self.deviation}

@@ -31,10 +31,6 @@ def say(text: str) -> None:
     messages.print(Text(text))
 
 
-def warn(text: str) -> None:
-    messages.print(Text(f"warning: {text}", style="yellow"))
-
-
 def fail(text: str) -> None:
     """The one sentence of an error, in red where there is colour."""
     messages.print(Text(f"error: {text}", style="bold red"))

@@ -1,8 +1,6 @@
-"""What both adversarial stages share: learning rates by position, and the discriminator's step with lazy R1."""
+"""What both adversarial stages share: learning rates that remember their base, and the discriminator's step with lazy R1."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from jaxtyping import Float
@@ -15,12 +13,6 @@ R1_INTERVAL = 16
 
 ADAM = {"betas": (0.0, 0.99), "eps": 1e-8}
 """StyleGAN2's: no first moment, since the opponent moves."""
-
-
-def rate_at(position: int, total: int, floor: float = 0.05) -> float:
-    """Learning-rate factor: linear warm-up over the first 2 %, cosine down to `floor`."""
-    progress = min(position / total, 1.0)
-    return min(1.0, (progress + 1e-4) / 0.02) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def parameter_group(parameters: list[torch.nn.Parameter], rate: float) -> dict[str, object]:

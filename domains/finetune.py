@@ -15,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from domains.adversary import ADAM, discriminator_step, parameter_group, rate_at, set_rates
+from domains.adversary import ADAM, discriminator_step, parameter_group, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 from stylespace.objectives import ema_update, generator_loss, picture_loss
+from stylespace.schedule import rate_at
 
 Pictures = Callable[[int, int, torch.Generator], Tensor]
 """(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""

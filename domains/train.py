@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from domains.adversary import ADAM, discriminator_step, parameter_group, rate_at, set_rates
+from domains.adversary import ADAM, discriminator_step, parameter_group, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -34,6 +34,7 @@ from stylespace.objectives import (
     generator_loss,
     picture_loss,
 )
+from stylespace.schedule import rate_at
 
 Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
 """(position, count, generator) → pictures [count, 3, R, R] in [−1, 1] and their scene codes [count, code_dim]."""

@@ -13,13 +13,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cddfm.morphable import MorphableModel
-from cddfm.objectives import descend, group_errors, landmark_error, photometric_error, rate_factor, resized
+from cddfm.objectives import descend, group_errors, landmark_error, photometric_error, resized
 from cddfm.params import ATTRIBUTES, GROUPS, FaceParams
 from cddfm.reconstruct import Reconstructor
 from cddfm.render import project_landmarks, render
 from cddfm.rig import StyleRig
 from cddfm.stages.sampling import Population, measure_population, mixed_styles, restored
 from stylespace.generator import Generator
+from stylespace.schedule import rate_at
 
 
 def fit_rig(rig: StyleRig, population: Population) -> None:
@@ -93,7 +94,7 @@ class DFRStage(_BaseStage):
         loss, report = self.render_loss(restored(self.rig, standard), images, landmarks)
         direct = group_errors(self.rig.layout, standard, wanted).mean()
         loss = loss + self.parameter_weight * direct + self.regularisation_weight * standard.square().mean()
-        descend(self.optimizers["dfr"], loss, self.learning_rate * rate_factor(position, self.total_images))
+        descend(self.optimizers["dfr"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         return {"loss": loss.detach(), "parameters": direct.detach(), **report}
 
 
@@ -146,7 +147,7 @@ class RigNetStage(_BaseStage):
         edit, edit_report = self.term(towards, swapped, swapped_images, columns[columns == index])
         consistency, consistency_report = self.term(staying, own, images, columns[columns != index])
         loss = self.reconstruction_weight * reconstruction + self.edit_weight * edit + self.consistency_weight * consistency
-        descend(self.optimizers["rignets"], loss, self.learning_rate * rate_factor(position, self.total_images))
+        descend(self.optimizers["rignets"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         return {
             "loss": loss.detach(),
             "reconstruction": reconstruction.detach(),

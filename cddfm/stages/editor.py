@@ -20,7 +20,6 @@ from cddfm.objectives import (
     group_weights,
     landmark_error,
     outside_error,
-    rate_factor,
     resized,
 )
 from cddfm.params import ATTRIBUTES, GROUPS, FaceParams
@@ -30,6 +29,7 @@ from cddfm.render import project_landmarks, render
 from cddfm.stages.augment import Strength, Warp, degrade
 from cddfm.stages.sampling import Population, mixed_styles, restored
 from stylespace.generator import Generator
+from stylespace.schedule import rate_at
 
 CHECK_EVERY = 50
 """Steps between two looks at the predictor's variance (each look waits for the device)."""
@@ -77,7 +77,7 @@ class PredictorStage:
         predicted = project_landmarks(self.model, restored(self.predictor, standard))
         landmarks = landmark_error(predicted, project_landmarks(self.model, reading)).mean()
         loss = errors.sum() + self.landmark_weight * landmarks
-        descend(self.optimizers["predictor"], loss, self.learning_rate * rate_factor(position, self.total_images))
+        descend(self.optimizers["predictor"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         ratio = variance_ratio(standard.detach(), target)
         if position >= self.check_after and position // self.batch % CHECK_EVERY == 0:
             require_variance(float(ratio), position)
@@ -239,7 +239,7 @@ class ManipulatorStage:
             + self.style_weight * style
             + self.outside_weight * outside
         )
-        descend(self.optimizers["manipulator"], loss, self.learning_rate * rate_factor(position, self.total_images))
+        descend(self.optimizers["manipulator"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         report = self.report(change, reading, labels, edited, errors)
         return {"loss": loss.detach(), **report, "style": style.detach(), "outside": outside.detach()}
 

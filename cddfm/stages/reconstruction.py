@@ -10,11 +10,12 @@ from torch import Tensor
 
 from cddfm.data import Pool
 from cddfm.morphable import MorphableModel
-from cddfm.objectives import Weights, descend, group_errors, group_weights, landmark_error, pose_error, rate_factor
+from cddfm.objectives import Weights, descend, group_errors, group_weights, landmark_error, pose_error
 from cddfm.params import GROUPS, FaceParams, ParamStatistics
 from cddfm.reconstruct import Reconstructor
 from cddfm.render import project_landmarks
 from cddfm.stages.augment import Strength, Warp, degrade
+from stylespace.schedule import rate_at
 
 GROUP_WEIGHTS: Weights = {"identity": 1.0, "expression": 2.0, "albedo": 0.5, "pose": 3.0, "light": 1.0, "translation": 1.0}
 """Weights of the standardised errors: what moves the face most, and what edits are asked for most, weighs most."""
@@ -90,7 +91,7 @@ class ReconstructionStage:
         params = FaceParams.unflatten(layout, statistics.restore(predicted))
         landmarks = landmark_error(project_landmarks(self.model, params), project_landmarks(self.model, labels)).mean()
         loss = (errors * group_weights(self.weights, errors.device)).sum() + self.landmark_weight * landmarks
-        descend(self.optimizers["network"], loss, self.learning_rate * rate_factor(position, self.total_images))
+        descend(self.optimizers["network"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         report = {group: error.detach() for group, error in zip(GROUPS, errors, strict=True)}
         degrees = torch.rad2deg(pose_error(params.pose.detach(), labels.pose)).mean()
         return {"loss": loss.detach(), **report, "pose_degrees": degrees, "landmarks_percent": landmarks.detach() * 50}

@@ -11,7 +11,6 @@ from torch import Tensor
 SECTORS = 32
 RINGS = 9
 RIM_POINTS = 20
-GLASSES_SIZE = 4 * RIM_POINTS + 12
 
 
 def torso(device: torch.device) -> tuple[Float[Tensor, "vertices 3"], Int[Tensor, "triangles 3"]]:

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from cddfm.objectives import dilated, group_errors, group_weights, landmark_error, outside_error, photometric_error, pose_error, rate_factor
+from cddfm.objectives import dilated, group_errors, group_weights, landmark_error, outside_error, photometric_error, pose_error
 from cddfm.params import GROUPS, ParamLayout
+from stylespace.schedule import rate_at
 
 
 def test_group_errors_belong_to_their_group():
@@ -42,7 +43,7 @@ def test_picture_errors_look_where_they_should():
 
 
 def test_the_learning_rate_warms_up_and_ends_at_zero():
-    rates = [rate_factor(position, 1000) for position in range(0, 1001, 10)]
+    rates = [rate_at(position, 1000, floor=0.0) for position in range(0, 1001, 10)]
     assert rates[0] < 0.1
     assert max(rates) > 0.99
     assert rates[-1] == pytest.approx(0, abs=1e-9)

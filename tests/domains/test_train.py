@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from domains.adversary import rate_at
 from domains.train import Adversarial, MappingFit, WarmStart, code_rotation, latent_of
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
+from stylespace.schedule import rate_at
 
 
 def tiny_networks():
