@@ -1,24 +1,30 @@
 """Resampling with a finite impulse response filter (StyleGAN2's upfirdn2d).
 
-Contract of `upfirdn2d`: insert up − 1 zeros after each pixel (also after the last), pad or crop, filter, keep every down-th pixel.
-Its backward is the same operator with up and down exchanged and the filter mirrored, so gradients of every order exist.
+Contract of `upfirdn2d`: insert up − 1 zeros after each pixel (also after the last), pad or crop, filter, keep every down-th pixel. Sums are
+float32 (float64 for float64) and rounded once; the result keeps x's type and layout. Its backward is the same operator with up and
+down exchanged and the filter mirrored, so gradients of every order exist; the filter is a constant and has none.
 
-`blur2d`, `upsample2d` and `downsample2d` are the three uses StyleGAN2 makes of it, with the filter [1, 3, 3, 1] on each axis in turn
-and without a single inserted zero. Depthwise convolutions of channels_last tensors are the fastest form on a CPU, forward and
-backward (measured against shifted slices, compiled or not, and against the 4 × 4 filter in one piece).
+`blur2d`, `upsample2d` and `downsample2d` are the three uses StyleGAN2 makes of it, with the filter [1, 3, 3, 1] on both axes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cuda_ops import native
+from cuda_ops.bias_act import widened
+from cuda_ops.layout import dense, empty, format_of
+
 FIR = (1.0, 3.0, 3.0, 1.0)
 """StyleGAN2's low-pass filter on one axis, before normalisation to a sum of 1."""
 
-Padding = tuple[int, int, int, int]
+Padding = Sequence[int]
 
 
 def fir_filter(taps: tuple[float, ...] = FIR, device: torch.device | None = None) -> Float[Tensor, "height width"]:
@@ -26,6 +32,12 @@ def fir_filter(taps: tuple[float, ...] = FIR, device: torch.device | None = None
     line = torch.tensor(taps, device=device)
     plane = torch.outer(line, line)
     return plane / plane.sum()
+
+
+FIR_PLANE = fir_filter(device=torch.device("cpu"))
+"""The filter of the three uses below and of the epilogue; on other devices the operator keeps copies."""
+
+_copies: dict[torch.device, Tensor] = {}
 
 
 def upfirdn2d(
@@ -38,54 +50,97 @@ def upfirdn2d(
     gain: float = 1.0,
 ) -> Float[Tensor, "batch channels out_height out_width"]:
     """The general operator. padding: left, right, top, bottom, negative crops. flip=False is true convolution, True is correlation."""
-    batch, channels, height, width = x.shape
-    if up > 1:
-        x = functional.pad(x.reshape(batch, channels, height, 1, width, 1), (0, up - 1, 0, 0, 0, up - 1))
-        x = x.reshape(batch, channels, height * up, width * up)
-    x = functional.pad(x, padding)
-    taps = (filter if flip else filter.flip(0, 1)) * gain
-    kernel = taps.to(x.dtype)[None, None].expand(channels, 1, *taps.shape)
-    return functional.conv2d(x, kernel, stride=down, groups=channels)
+    if up < 1 or down < 1:
+        raise ValueError(f"up and down must be at least 1, not {up} and {down}")
+    if filter.requires_grad:
+        raise ValueError("the filter is a constant and has no gradient; detach it")
+    height, width = out_size(x, filter, up, down, padding)
+    if height < 1 or width < 1:
+        raise ValueError(f"nothing is left of {tuple(x.shape[2:])} pixels with padding {tuple(padding)} and a filter of {tuple(filter.shape)}")
+    return torch.ops.cuda_ops.upfirdn2d(x, filter, up, down, padding, flip, gain)
 
 
 def blur2d(
     x: Float[Tensor, "batch channels height width"], before: int, after: int, gain: float = 1.0
 ) -> Float[Tensor, "batch channels out_height out_width"]:
-    """FIR at the same scale after padding both axes by (before, after): upfirdn2d with up = down = 1."""
-    if before != after:
-        x, before = functional.pad(x, (before, after, before, after)), 0
-    return _line_conv2d(_line_conv2d(x, 3, 1, before, gain), 2, 1, before)
+    """FIR at the same scale after padding both axes by (before, after)."""
+    return upfirdn2d(x, FIR_PLANE, padding=(before, after, before, after), gain=gain)
 
 
 def downsample2d(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels out_height out_width"]:
-    """Half the size (even sizes): upfirdn2d with down = 2, padding (1, 1, 1, 1).
-
-    Outputs are (x[2i−1] + 3 x[2i] + 3 x[2i+1] + x[2i+2]) / 8.
-    """
-    return _line_conv2d(_line_conv2d(x, 2, 2, 1), 3, 2, 1)
-
-
-def _line_conv2d(x: Tensor, axis: int, down: int, padding: int, gain: float = 1.0) -> Tensor:
-    """[1, 3, 3, 1] / 8 · gain along one axis, as a depthwise convolution with equal padding at both ends."""
-    channels, along = x.shape[1], axis == 2
-    line = torch.tensor(FIR, dtype=x.dtype, device=x.device) * (gain / sum(FIR))
-    kernel = line.view(1, 1, 4, 1) if along else line.view(1, 1, 1, 4)
-    down_by, pad_by = ((down, 1), (padding, 0)) if along else ((1, down), (0, padding))
-    return functional.conv2d(x, kernel.expand(channels, 1, *kernel.shape[2:]), stride=down_by, padding=pad_by, groups=channels)
+    """Half the size (even sizes). On each axis, outputs are (x[2i−1] + 3 x[2i] + 3 x[2i+1] + x[2i+2]) / 8."""
+    return upfirdn2d(x, FIR_PLANE, down=2, padding=(1, 1, 1, 1))
 
 
 def upsample2d(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels out_height out_width"]:
-    """Twice the size: upfirdn2d with up = 2, padding (2, 1, 2, 1), gain 4; constants are kept away from the border.
+    """Twice the size; constants are kept away from the border.
 
-    Even outputs are (x[i−1] + 3 x[i]) / 4, odd ones (3 x[i] + x[i+1]) / 4, zero outside the picture.
+    On each axis, even outputs are (x[i−1] + 3 x[i]) / 4 and odd ones (3 x[i] + x[i+1]) / 4, zero outside the picture.
     """
-    x = functional.pad(x, (1, 1, 1, 1))
-    return _upsample_line(_upsample_line(x, 3), 2)
+    return upfirdn2d(x, FIR_PLANE, up=2, padding=(2, 1, 2, 1), gain=4.0)
 
 
-def _upsample_line(x: Tensor, axis: int) -> Tensor:
-    size = x.shape[axis] - 2
-    middle = x.narrow(axis, 1, size) * 0.75
-    even = torch.add(middle, x.narrow(axis, 0, size), alpha=0.25)
-    odd = torch.add(middle, x.narrow(axis, 2, size), alpha=0.25)
-    return torch.stack([even, odd], dim=axis + 1).flatten(axis, axis + 1)
+def out_size(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding) -> tuple[int, int]:
+    """Height and width of the result."""
+    left, right, top, bottom = padding
+    height = (x.shape[2] * up + top + bottom - filter.shape[0]) // down + 1
+    return height, (x.shape[3] * up + left + right - filter.shape[1]) // down + 1
+
+
+def reference(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, flip: bool, gain: float) -> Tensor:
+    """The definition, in torch."""
+    batch, channels, height, width = x.shape
+    y = widened(x)
+    if up > 1:
+        y = functional.pad(y.reshape(batch, channels, height, 1, width, 1), (0, up - 1, 0, 0, 0, up - 1))
+        y = y.reshape(batch, channels, height * up, width * up)
+    y = functional.pad(y, tuple(padding))
+    taps = filter.to(y.device, y.dtype) * gain
+    kernel = (taps if flip else taps.flip(0, 1))[None, None].expand(channels, 1, *taps.shape)
+    y = functional.conv2d(y, kernel, stride=down, groups=channels)
+    return y.to(x.dtype).contiguous(memory_format=format_of(x))
+
+
+torch.library.define(
+    "cuda_ops::upfirdn2d", "(Tensor x, Tensor filter, int up, int down, int[] padding, bool flip, float gain) -> Tensor"
+)
+
+
+def _forward(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, flip: bool, gain: float) -> Tensor:
+    x = dense(x)
+    if not native.usable(x):
+        return reference(x, filter, up, down, padding, flip, gain)
+    if filter.device != x.device:
+        filter = _beside(x, filter)
+    return native.operators(x).upfirdn2d(x, native.parameter(filter), up, down, padding, flip, gain)
+
+
+def _beside(x: Tensor, filter: Tensor) -> Tensor:
+    """The filter on x's device. A copy makes the device wait, so the usual filter is copied once."""
+    if filter is not FIR_PLANE:
+        return filter.to(x.device)
+    if x.device not in _copies:
+        _copies[x.device] = filter.to(x.device)
+    return _copies[x.device]
+
+
+@torch.library.register_fake("cuda_ops::upfirdn2d")
+def _fake(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, flip: bool, gain: float) -> Tensor:
+    return empty(x, (x.shape[0], x.shape[1], *out_size(x, filter, up, down, padding)))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, filter, up, down, padding, flip, gain = inputs
+    (height, width), (out_height, out_width), (rows, columns) = x.shape[2:], output.shape[2:], filter.shape
+    left, _, top, _ = padding
+    across = (columns - left - 1, width * up - out_width * down + left - up + 1)
+    along = (rows - top - 1, height * up - out_height * down + top - up + 1)
+    ctx.filter, ctx.mirrored = filter, (down, up, (*across, *along), not flip, gain)
+
+
+def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    return torch.ops.cuda_ops.upfirdn2d(gradient, ctx.filter, *ctx.mirrored), None, None, None, None, None, None
+
+
+torch.library.impl("cuda_ops::upfirdn2d", "default", _forward)
+torch.library.register_autograd("cuda_ops::upfirdn2d", _differentiate, setup_context=_keep)

@@ -2,7 +2,8 @@
 
 The style code s (Wu et al. 2021, StyleSpace) is the concatenation of the outputs of all style affines in the order in which synthesis
 reads them: 4² conv1, 4² toRGB, then conv0, conv1, toRGB of every further resolution. At 1024 px with 32,768 / resolution
-channels, at most 512, that makes 26 layers and 9,088 numbers.
+channels, at most 512, that makes 26 layers and 9,088 numbers. Architectures without a picture per resolution (orig, resnet) have toRGB at
+the end only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,11 +19,14 @@ from torch import Tensor
 
 FIRST_RESOLUTION = 4
 
+Architecture = Literal["skip", "resnet", "orig"]
+"""skip: every block adds colours to the upsampled picture. orig: the last block draws them. resnet: too, with a short branch per block."""
+
 
 def resolutions_of(resolution: int) -> list[int]:
-    """4, 8, …, resolution. Raises ValueError unless resolution is a power of two from 8 on."""
-    if resolution < 8 or resolution & (resolution - 1):
-        raise ValueError(f"resolution {resolution} is not a power of two from 8 on; use 64, 128, 256, …")
+    """4, 8, …, resolution. Raises ValueError unless resolution is a power of two from 4 on."""
+    if resolution < FIRST_RESOLUTION or resolution & (resolution - 1):
+        raise ValueError(f"resolution {resolution} is not a power of two from {FIRST_RESOLUTION} on; use 64, 128, 256, …")
     return [1 << exponent for exponent in range(2, resolution.bit_length())]
 
 
@@ -53,6 +58,11 @@ class StyleLayout:
     resolution: int
     channel_base: int = 32768
     channel_max: int = 512
+    architecture: Architecture = "skip"
+
+    def __post_init__(self) -> None:
+        # Filled now, because torch.compile finds cached values but cannot enter the lock that fills them.
+        _ = self.layers, self.names, self.slices, self.style_dim, self.num_ws
 
     @cached_property
     def layers(self) -> tuple[StyleLayer, ...]:
@@ -70,7 +80,8 @@ class StyleLayout:
                 w_index += 1
             add("conv1", resolution, width, w_index)
             w_index += 1
-            add("torgb", resolution, width, w_index)  # the same w as the next block's conv0
+            if self.architecture == "skip" or resolution == self.resolution:
+                add("torgb", resolution, width, w_index)  # the same w as the next block's conv0
             previous = width
         return tuple(layers)
 

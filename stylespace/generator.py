@@ -1,14 +1,15 @@
-"""StyleGAN2's generator (Karras et al. 2020, skip architecture) with every step open: z → w → w+ → s → image.
+"""StyleGAN2's generator (Karras et al. 2020) with every step open: z → w → w+ → s → image.
 
 Tensor names follow the common checkpoints (`mapping.fc0.weight`, `synthesis.b8.conv0.affine.bias`, …). The style code s is a value of
 its own: whatever edits a picture edits s, and equal s gives an equal picture, bit for bit, because the noise is a buffer unless asked
-otherwise.
+otherwise. Labels, the three architectures and the clamp are those of StyleGAN2 with adaptive augmentation (Karras et al. 2020b).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -16,125 +17,206 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cuda_ops.bias_act import DEFAULT_GAIN, LRELU_SLOPE
-from cuda_ops.modulated_conv import modulated_conv2d
+from cuda_ops.modulated_conv import styled_conv2d, to_rgb
 from cuda_ops.upfirdn2d import upsample2d
-from stylespace.code import FIRST_RESOLUTION, StyleLayer, StyleLayout, channels_at, resolutions_of
+from stylespace.code import FIRST_RESOLUTION, Architecture, StyleLayer, StyleLayout, channels_at, resolutions_of
 from stylespace.layers import Linear
 
 Noise = Literal["const", "none"] | torch.Generator
 """const: the generator's own noise pictures. none: no noise. A CPU generator: fresh noise, drawn from it."""
 
+RESIDUAL_GAIN = math.sqrt(0.5)
+"""Of both branches of a resnet block: keeps the variance of their sum."""
+
+
+def normalise_second_moment(x: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
+    """Scale every row to a mean square of 1."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
 
 class Mapping(nn.Module):
-    """z → w: the second moment of z is normalised, then `layers` fully connected layers. Keeps the average w in `w_avg`."""
+    """z (beside an embedded label) → w through `layers` fully connected layers. Keeps the average w in `w_avg`."""
 
-    def __init__(self, z_dim: int, w_dim: int, layers: int, rate: float):
+    def __init__(self, z_dim: int, w_dim: int, layers: int, rate: float, width: int, label_dim: int, label_width: int):
         super().__init__()
-        self.layers = layers
+        self.layers, self.label_dim = layers, label_dim
+        if label_dim:
+            self.embed = Linear(label_dim, label_width)
+        first = z_dim + (label_width if label_dim else 0)
+        widths = [first, *[width] * (layers - 1), w_dim]
         for index in range(layers):
-            setattr(self, f"fc{index}", Linear(z_dim if index == 0 else w_dim, w_dim, "lrelu", rate))
+            setattr(self, f"fc{index}", Linear(widths[index], widths[index + 1], "lrelu", rate))
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
-    def forward(self, z: Float[Tensor, "batch z_dim"]) -> Float[Tensor, "batch w_dim"]:
-        x = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+    def forward(
+        self, z: Float[Tensor, "batch z_dim"], label: Float[Tensor, "batch label_dim"] | None = None
+    ) -> Float[Tensor, "batch w_dim"]:
+        x = normalise_second_moment(z)
+        if self.label_dim:
+            if label is None:
+                raise ValueError(f"this generator is conditional: give every z a label of {self.label_dim} numbers (one-hot)")
+            x = torch.cat([x, normalise_second_moment(self.embed(label))], dim=1)
+        elif label is not None:
+            raise ValueError("this generator knows no labels; leave the label out")
         for index in range(self.layers):
             x = getattr(self, f"fc{index}")(x)
         return x
 
 
 class SynthesisConv(nn.Module):
-    """Modulated 3 × 3 convolution, noise, bias, leaky ReLU."""
+    """Modulated 3 × 3 convolution, noise, bias, leaky ReLU with `gain` on its output, clamp (at clamp · gain)."""
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: int):
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: int,
+        use_noise: bool = True, clamp: float | None = None, gain: float = 1.0,
+    ):  # fmt: skip
         super().__init__()
-        self.resolution, self.up = resolution, up
+        self.resolution, self.up, self.use_noise = resolution, up, use_noise
+        self.gain, self.clamp = DEFAULT_GAIN["lrelu"] * gain, None if clamp is None else clamp * gain
         self.affine = Linear(w_dim, in_channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.noise_strength = nn.Parameter(torch.zeros([]))
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        if use_noise:
+            self.noise_strength = nn.Parameter(torch.zeros([]))
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+
+    def noise_of(self, x: Float[Tensor, "batch _ _ _"], noise: Noise) -> Float[Tensor, "#batch 1 resolution resolution"] | None:
+        """The noise that this layer adds, with its strength."""
+        if not self.use_noise or noise == "none":
+            return None
+        if isinstance(noise, torch.Generator):
+            fresh = torch.randn(x.shape[0], 1, self.resolution, self.resolution, generator=noise)
+            return fresh.to(x.device, x.dtype) * self.noise_strength
+        return (self.noise_const * self.noise_strength)[None, None]
 
     def forward(
         self, x: Float[Tensor, "batch in_channels height width"], style: Float[Tensor, "batch in_channels"], noise: Noise
     ) -> Float[Tensor, "batch out_channels resolution resolution"]:
-        # Leaky ReLU commutes with its gain, so the gain goes into the factors that are there anyway.
-        gain = DEFAULT_GAIN["lrelu"]
-        shift = (self.bias * gain).view(1, 1, 1, -1)
-        if isinstance(noise, torch.Generator):
-            fresh = torch.randn(x.shape[0], self.resolution, self.resolution, 1, generator=noise)
-            shift = shift + fresh.to(x.device, x.dtype) * (self.noise_strength * gain)
-        elif noise == "const":
-            shift = shift + self.noise_const[None, :, :, None] * (self.noise_strength * gain)
-        shift = shift.permute(0, 3, 1, 2)  # channels_last, like x
-        x = modulated_conv2d(x, self.weight, style, up=self.up, shift=shift, gain=gain)
-        return functional.leaky_relu_(x, LRELU_SLOPE)
+        return styled_conv2d(
+            x, self.weight, style, self.noise_of(x, noise), self.bias, self.up, gain=self.gain, slope=LRELU_SLOPE, clamp=self.clamp
+        )
 
 
 class ToRGB(nn.Module):
     """Modulated 1 × 1 convolution to three colours, without demodulation; s is taken before the 1 / √channels."""
 
-    def __init__(self, in_channels: int, w_dim: int):
+    def __init__(self, in_channels: int, w_dim: int, clamp: float | None = None):
         super().__init__()
         self.affine = Linear(w_dim, in_channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
-        self.style_gain = 1.0 / math.sqrt(in_channels)
+        self.style_gain, self.clamp = 1.0 / math.sqrt(in_channels), clamp
 
     def forward(
-        self, x: Float[Tensor, "batch in_channels height width"], style: Float[Tensor, "batch in_channels"]
+        self,
+        x: Float[Tensor, "batch in_channels height width"],
+        style: Float[Tensor, "batch in_channels"],
+        image: Float[Tensor, "batch 3 half_height half_width"] | None = None,
     ) -> Float[Tensor, "batch 3 height width"]:
-        return modulated_conv2d(x, self.weight, style * self.style_gain, demodulate=False, shift=self.bias.view(1, 3, 1, 1))
+        return to_rgb(x, self.weight, style * self.style_gain, self.bias, image, self.clamp)
+
+
+class Skip(nn.Module):
+    """The short branch of a resnet block: a plain 1 × 1 convolution, upsampled."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
+        self.weight_gain = RESIDUAL_GAIN / math.sqrt(in_channels)
+
+    def forward(self, x: Float[Tensor, "batch in_channels height width"]) -> Float[Tensor, "batch out_channels out_height out_width"]:
+        return upsample2d(functional.conv2d(x, self.weight * self.weight_gain))
+
+
+class Activations(NamedTuple):
+    """What a style layer hands to the next: feature maps, the picture so far, and (conv0 to conv1 of a resnet block) the short branch."""
+
+    x: Float[Tensor, "batch channels height width"]
+    image: Float[Tensor, "batch 3 _ _"] | None = None
+    short: Float[Tensor, "batch channels height width"] | None = None
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution: the constant (4²) or an up-convolution, a convolution, and the colours added to the upsampled picture."""
+    """One resolution: the constant (4²) or an up-convolution, a convolution, and the colours added to the upsampled picture.
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int):
+    Only in the skip architecture does every block draw colours; in the other two the last one does.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, w_dim: int, resolution: int, is_last: bool = False,
+        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None,
+    ):  # fmt: skip
         super().__init__()
+        self.residual = architecture == "resnet" and resolution > FIRST_RESOLUTION
+        self.colours = is_last or architecture == "skip"
         if resolution == FIRST_RESOLUTION:
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
         else:
-            self.conv0 = SynthesisConv(in_channels, out_channels, w_dim, resolution, up=2)
-        self.conv1 = SynthesisConv(out_channels, out_channels, w_dim, resolution, up=1)
-        self.torgb = ToRGB(out_channels, w_dim)
+            self.conv0 = SynthesisConv(in_channels, out_channels, w_dim, resolution, 2, use_noise, clamp)
+        gain = RESIDUAL_GAIN if self.residual else 1.0
+        self.conv1 = SynthesisConv(out_channels, out_channels, w_dim, resolution, 1, use_noise, clamp, gain)
+        if self.colours:
+            self.torgb = ToRGB(out_channels, w_dim, clamp)
+        if self.residual:
+            self.skip = Skip(in_channels, out_channels)
 
-    def forward(self, x: Tensor | None, image: Tensor | None, styles: list[Tensor], noise: Noise) -> tuple[Tensor, Tensor]:
-        if x is None:
-            batch = styles[0].shape[0]
-            x = self.const.expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        else:
-            x = self.conv0(x, styles[0], noise)
-        x = self.conv1(x, styles[-2], noise)
-        colours = self.torgb(x, styles[-1])
-        return x, colours if image is None else upsample2d(image) + colours
+    def step(self, name: str, before: Activations, style: Float[Tensor, "batch width"], noise: Noise) -> Activations:
+        """One style layer: conv0 (not at 4²), conv1 or torgb (where there is one)."""
+        x, image, short = before
+        if name == "torgb":
+            return Activations(x, self.torgb(x, style, image))
+        if name == "conv0":
+            return Activations(self.conv0(x, style, noise), image, self.skip(x) if self.residual else None)
+        x = self.conv1(x, style, noise)
+        return Activations(x if short is None else short + x, image)
 
 
 class Synthesis(nn.Module):
-    """s → image, of the full resolution or of a lower block's."""
+    """s → image, of the full resolution or (skip architecture) of a lower block's."""
 
-    def __init__(self, resolution: int, w_dim: int, channel_base: int, channel_max: int):
+    def __init__(
+        self, resolution: int, w_dim: int, channel_base: int, channel_max: int,
+        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.resolutions = resolutions_of(resolution)
+        self.architecture = architecture
         previous = 0
         for size in self.resolutions:
             width = channels_at(size, channel_base, channel_max)
-            setattr(self, f"b{size}", SynthesisBlock(previous, width, w_dim, size))
+            block = SynthesisBlock(previous, width, w_dim, size, size == resolution, architecture, use_noise, clamp)
+            setattr(self, f"b{size}", block)
             previous = width
 
-    def forward(self, styles: list[Tensor], noise: Noise, resolution: int | None = None) -> Float[Tensor, "batch 3 height width"]:
-        x = image = None
-        start = 0
-        for size in self.resolutions:
-            if resolution is not None and size > resolution:
-                break
-            count = 2 if size == FIRST_RESOLUTION else 3
-            x, image = getattr(self, f"b{size}")(x, image, styles[start : start + count], noise)
-            start += count
-        return image.contiguous()
+    def start(self, batch: int) -> Activations:
+        """The learned constant: what the first style layer reads."""
+        return Activations(self.b4.const.expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last))
+
+    def step(self, layer: StyleLayer, before: Activations, style: Float[Tensor, "batch width"], noise: Noise) -> Activations:
+        """One style layer: whoever keeps its answers may start again from any of them (`stylespace.replay`)."""
+        block, name = layer.name.split(".")
+        return getattr(self, block).step(name, before, style, noise)
+
+    def forward(
+        self, layers: Sequence[StyleLayer], styles: list[Tensor], noise: Noise, resolution: int | None = None
+    ) -> Float[Tensor, "batch 3 height width"]:
+        full = self.resolutions[-1]
+        last = full if resolution is None else resolution
+        if self.architecture != "skip" and last < full:
+            raise ValueError(f"the {self.architecture} architecture draws colours at {full} px only, so it cannot stop at {last}")
+        activations = self.start(styles[0].shape[0])
+        for layer, style in zip(layers, styles, strict=True):
+            if layer.resolution <= last:
+                activations = self.step(layer, activations, style, noise)
+        return activations.image.contiguous()
 
 
 class Generator(nn.Module):
-    """StyleGAN2 at `resolution` px with min(channel_base / r, channel_max) feature maps at resolution r."""
+    """StyleGAN2 at `resolution` px with min(channel_base / r, channel_max) feature maps at resolution r.
+
+    label_dim: numbers of a label, 0 for none; it is embedded in `label_width` numbers. mapping_width: between the mapping's layers. Both
+    widths are w_dim unless given. conv_clamp: largest magnitude that a convolution may put out.
+    """
 
     def __init__(
         self,
@@ -145,6 +227,12 @@ class Generator(nn.Module):
         channel_max: int = 512,
         mapping_layers: int = 8,
         mapping_rate: float = 0.01,
+        label_dim: int = 0,
+        architecture: Architecture = "skip",
+        conv_clamp: float | None = None,
+        use_noise: bool = True,
+        mapping_width: int | None = None,
+        label_width: int | None = None,
     ):
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -155,11 +243,17 @@ class Generator(nn.Module):
             "channel_max": channel_max,
             "mapping_layers": mapping_layers,
             "mapping_rate": mapping_rate,
+            "label_dim": label_dim,
+            "architecture": architecture,
+            "conv_clamp": conv_clamp,
+            "use_noise": use_noise,
+            "mapping_width": mapping_width,
+            "label_width": label_width,
         }
-        self.resolution, self.z_dim, self.w_dim = resolution, z_dim, w_dim
-        self.style_layout = StyleLayout(resolution, channel_base, channel_max)
-        self.mapping = Mapping(z_dim, w_dim, mapping_layers, mapping_rate)
-        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max)
+        self.resolution, self.z_dim, self.w_dim, self.label_dim = resolution, z_dim, w_dim, label_dim
+        self.style_layout = StyleLayout(resolution, channel_base, channel_max, architecture)
+        self.mapping = Mapping(z_dim, w_dim, mapping_layers, mapping_rate, mapping_width or w_dim, label_dim, label_width or w_dim)
+        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, architecture, use_noise, conv_clamp)
 
     @property
     def num_ws(self) -> int:
@@ -170,8 +264,8 @@ class Generator(nn.Module):
         """The average w (a buffer; training updates it in place)."""
         return self.mapping.w_avg
 
-    def map(self, z: Float[Tensor, "batch z_dim"]) -> Float[Tensor, "batch w_dim"]:
-        return self.mapping(z)
+    def map(self, z: Float[Tensor, "batch z_dim"], label: Float[Tensor, "batch label_dim"] | None = None) -> Float[Tensor, "batch w_dim"]:
+        return self.mapping(z, label)
 
     def truncate(self, w: Float[Tensor, "batch *ws w_dim"], psi: float) -> Float[Tensor, "batch *ws w_dim"]:
         """Pull w (or w+) towards the average: psi = 1 changes nothing, 0 is the average picture."""
@@ -194,9 +288,13 @@ class Generator(nn.Module):
         self, s: Float[Tensor, "batch style_dim"], noise: Noise = "const", resolution: int | None = None
     ) -> Float[Tensor, "batch 3 height width"]:
         """The picture of a style code, about [−1, 1] (not clamped). resolution: stop at this block."""
-        return self.synthesis(self.style_layout.split(s), noise, resolution)
+        return self.synthesis(self.style_layout.layers, self.style_layout.split(s), noise, resolution)
 
     def forward(
-        self, z: Float[Tensor, "batch z_dim"], psi: float = 1.0, noise: Noise = "const"
+        self,
+        z: Float[Tensor, "batch z_dim"],
+        psi: float = 1.0,
+        noise: Noise = "const",
+        label: Float[Tensor, "batch label_dim"] | None = None,
     ) -> Float[Tensor, "batch 3 height width"]:
-        return self.synthesise(self.styles(self.broadcast(self.truncate(self.map(z), psi))), noise)
+        return self.synthesise(self.styles(self.broadcast(self.truncate(self.map(z, label), psi))), noise)

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cuda_ops.bias_act import DEFAULT_GAIN, LRELU_SLOPE, Activation, bias_act
+from cuda_ops.bias_act import DEFAULT_GAIN, Activation, bias_act
+from cuda_ops.convolution import conv2d_down, conv2d_same
 from cuda_ops.upfirdn2d import blur2d, downsample2d
 
 
@@ -60,12 +61,12 @@ class Conv(nn.Module):
         weight = self.weight * self.weight_gain
         bias = None if self.bias is None else self.bias * self.act_gain
         if self.down == 1:
-            x = functional.conv2d(x, weight, bias, padding=self.kernel // 2)
+            x = conv2d_same(x, weight)
         elif self.kernel == 1:
-            x = functional.conv2d(downsample2d(x), weight, bias)
+            x = conv2d_same(downsample2d(x), weight)
         else:
-            x = functional.conv2d(blur2d(x, 2, 2), weight, bias, stride=2)
-        return x if self.activation == "linear" else functional.leaky_relu_(x, LRELU_SLOPE)
+            x = conv2d_down(blur2d(x, 2, 2), weight)
+        return x if bias is None and self.activation == "linear" else bias_act(x, bias, self.activation, gain=1.0)
 
 
 class ResidualBlock(nn.Module):

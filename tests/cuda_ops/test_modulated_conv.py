@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cuda_ops.modulated_conv import modulated_conv2d
-from cuda_ops.upfirdn2d import fir_filter, upfirdn2d
+from cuda_ops.bias_act import bias_act
+from cuda_ops.modulated_conv import modulated_conv2d, styled_conv2d, to_rgb
+from cuda_ops.upfirdn2d import fir_filter, upfirdn2d, upsample2d
 
 
 def by_definition(x, weight, style, demodulate, up):
@@ -37,6 +38,28 @@ def test_it_is_the_convolution_with_modulated_weights(kernel, up, demodulate):
     assert torch.allclose(modulated_conv2d(x, weight, style, demodulate, up), expected)
     shift = torch.randn(1, 6, 1, 1, dtype=torch.float64)
     assert torch.allclose(modulated_conv2d(x, weight, style, demodulate, up, shift, 1.7), 1.7 * expected + shift)
+
+
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize("clamp", [None, 0.7])
+def test_a_styled_layer_is_convolution_noise_bias_activation(up, clamp):
+    x, weight, style = draw()
+    noise, bias = torch.randn(2, 1, 5 * up, 5 * up, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
+    expected = bias_act(by_definition(x, weight, style, True, up) + noise, bias, gain=1.3, clamp=clamp)
+    assert torch.allclose(styled_conv2d(x, weight, style, noise, bias, up, gain=1.3, clamp=clamp), expected)
+    expected = bias_act(by_definition(x, weight, style, False, up), bias, clamp=clamp)
+    assert torch.allclose(styled_conv2d(x, weight, style, None, bias, up, demodulate=False, clamp=clamp), expected)
+
+
+@pytest.mark.parametrize("clamp", [None, 0.7])
+def test_colours_are_clamped_and_added_to_the_upsampled_picture(clamp):
+    x, weight, style = draw(kernel=1, size=6)
+    weight, bias, image = weight[:3], torch.randn(3, dtype=torch.float64), torch.randn(2, 3, 3, 3, dtype=torch.float64)
+    expected = bias_act(by_definition(x, weight, style, False, 1), bias, "linear", clamp=clamp)
+    assert torch.allclose(to_rgb(x, weight, style, bias, clamp=clamp), expected)
+    found = to_rgb(x.contiguous(memory_format=torch.channels_last), weight, style, bias, image, clamp)
+    assert torch.allclose(found, upsample2d(image) + expected)
+    assert found.is_contiguous()
 
 
 def test_up_convolution_keeps_an_even_gain():
