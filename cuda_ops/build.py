@@ -107,7 +107,7 @@ def find_nvcc() -> str:
 
 
 def make_plan(device_type: DeviceType, architectures: Sequence[str] | None = None) -> Plan:
-    """architectures: sm_… names for CUDA; None means the devices that are there, or sm_75 with PTX without any."""
+    """architectures: sm_… names for packaging, for every processor too; None means this machine, or sm_75 with PTX where no GPU is."""
     if sys.platform == "win32":
         raise BuildError("compiled operators are not made for Windows")
     torch_folder = Path(torch.__file__).parent
@@ -118,7 +118,7 @@ def make_plan(device_type: DeviceType, architectures: Sequence[str] | None = Non
         link: tuple[str, ...] = (compiler, "-shared", "-cudart", "static")
     else:
         compiler = find_compiler()
-        steps = _cpu_steps((compiler, *CPP_FLAGS, *include))
+        steps = _cpu_steps((compiler, *CPP_FLAGS, *include), packaging=architectures is not None)
         link = (compiler, "-shared")
     if sys.platform == "darwin":
         link = (*link, "-undefined", "dynamic_lookup")
@@ -129,11 +129,14 @@ def make_plan(device_type: DeviceType, architectures: Sequence[str] | None = Non
     return Plan(device_type, steps, link, hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
-def _cpu_steps(command: tuple[str, ...]) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    sets = INSTRUCTION_SETS if platform.machine().lower() in ("x86_64", "amd64") else {"portable": ()}
+def _cpu_steps(command: tuple[str, ...], packaging: bool) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+    sets = dict(INSTRUCTION_SETS) if platform.machine().lower() in ("x86_64", "amd64") else {"portable": ()}
+    if "avx512" in sets and not packaging and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        del sets["avx512"]
+        command = (*command, "-DWITHOUT_AVX512")
     sources = [path for path in source_files("cpu") if path.suffix == ".cpp"]
     once = [path for path in sources if path.name.startswith("register")]
-    steps = [(f"{path.stem}.o", f"cpu/{path.name}", command) for path in once]
+    steps = [(f"{path.stem}.o", f"cpu/{path.name}", (*command, "-O1")) for path in once]  # torch's headers take long to optimise
     for name, flags in sets.items():
         kernel = (*command, f"-DISA={name}", *flags)
         steps += [(f"{path.stem}-{name}.o", f"cpu/{path.name}", kernel) for path in sources if path not in once]

@@ -7,22 +7,20 @@ Contract of `cuda_ops::convolve3x3_weight(x, grad, kind)`: the gradient, [channe
 Each is bilinear and its derivatives are the others, so gradients of every order exist.
 
 Which scheme is fastest depends on how many tiles a picture has: with few, reading the weights takes the time, and the smaller the better.
-Transformed weights are kept as long as their weight lives and is not written to.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from cuda_ops import native
+from cuda_ops.kept import kept
 
 Kind = Literal["same", "up", "down"]
 
@@ -60,44 +58,20 @@ def choose(kind: Kind, batch: int, out_height: int, out_width: int) -> Scheme:
     return min(SCHEMES[kind], key=cost)
 
 
-@dataclass
-class _Kept:
-    """What was computed from one state of a weight."""
-
-    state: tuple[int, int]
-    packed: dict[tuple[Scheme, bool, bool], Tensor] = field(default_factory=dict)
-    squares: Tensor | None = None
-
-
-_kept: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-
-def _keeping(weight: Tensor) -> _Kept:
-    if weight.is_inference():  # has no version: nobody could tell that it was written to
-        return _Kept((0, 0))
-    state = (weight.data_ptr(), weight._version)
-    kept = _kept.get(weight)
-    if kept is None or kept.state != state:
-        kept = _kept[weight] = _Kept(state)
-    return kept
-
-
 def packed_weight(
     weight: Float[Tensor, "_ _ 3 3"], scheme: Scheme, transposed: bool = False, mirrored: bool = False
 ) -> Float[Tensor, " count"]:
     """The transformed weight."""
-    packed, key = _keeping(weight).packed, (scheme, transposed, mirrored)
-    if key not in packed:
-        packed[key] = torch.ops.cuda_ops_cpu.winograd_pack(native.parameter(weight.detach()), *key)
-    return packed[key]
+
+    def pack(weight: Tensor) -> Tensor:
+        return torch.ops.cuda_ops_cpu.winograd_pack(native.parameter(weight), scheme, transposed, mirrored)
+
+    return kept(weight, (scheme, transposed, mirrored), pack)
 
 
 def weight_squares(weight: Float[Tensor, "out_channels in_channels 3 3"]) -> Float[Tensor, "in_channels out_channels"]:
     """Σ_k w², for the demodulation."""
-    kept = _keeping(weight)
-    if kept.squares is None:
-        kept.squares = weight.detach().square().sum(dim=(2, 3)).t().contiguous()
-    return kept.squares
+    return kept(weight, "squares", lambda weight: weight.square().sum(dim=(2, 3)).t().contiguous())
 
 
 def styled(
@@ -144,7 +118,8 @@ def weight_gradient(x: Tensor, grad: Tensor, kind: Kind, style: Tensor | None = 
     return torch.ops.cuda_ops_cpu.winograd_weight_gradient(_laid_out(x), native.parameter(style), _laid_out(grad), scheme)
 
 
-def _size(x: torch.Size, weight: torch.Size, kind: str, transposed: bool) -> tuple[int, int, int, int]:
+def _size(x: torch.Size, weight: torch.Size, kind: str, transposed: bool) -> tuple[Any, ...]:
+    """Of the result (symbols where a graph is traced for any size)."""
     sides = {"same": x[2:], "up": (2 * x[2] + 1, 2 * x[3] + 1), "down": ((x[2] - 1) // 2, (x[3] - 1) // 2)}[kind]
     return x[0], weight[1 if transposed else 0], *sides
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from cuda_ops.bias_act import DEFAULT_GAIN, LRELU_SLOPE
 from cuda_ops.modulated_conv import styled_conv2d, to_rgb
+from cuda_ops.precision import Precision, activation_dtype
 from cuda_ops.upfirdn2d import upsample2d
 from stylespace.code import FIRST_RESOLUTION, Architecture, StyleLayer, StyleLayout, channels_at, resolutions_of
 from stylespace.layers import Linear
@@ -125,7 +126,7 @@ class Skip(nn.Module):
         self.weight_gain = RESIDUAL_GAIN / math.sqrt(in_channels)
 
     def forward(self, x: Float[Tensor, "batch in_channels height width"]) -> Float[Tensor, "batch out_channels out_height out_width"]:
-        return upsample2d(functional.conv2d(x, self.weight * self.weight_gain))
+        return upsample2d(functional.conv2d(x, (self.weight * self.weight_gain).to(x.dtype)))
 
 
 class Activations(NamedTuple):
@@ -188,9 +189,10 @@ class Synthesis(nn.Module):
             setattr(self, f"b{size}", block)
             previous = width
 
-    def start(self, batch: int) -> Activations:
-        """The learned constant: what the first style layer reads."""
-        return Activations(self.b4.const.expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last))
+    def start(self, batch: int, precision: Precision = "exact") -> Activations:
+        """The learned constant: what the first style layer reads. Activations keep its type."""
+        const = self.b4.const.to(activation_dtype(precision, self.b4.const))
+        return Activations(const.expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last))
 
     def step(self, layer: StyleLayer, before: Activations, style: Float[Tensor, "batch width"], noise: Noise) -> Activations:
         """One style layer: whoever keeps its answers may start again from any of them (`stylespace.replay`)."""
@@ -198,13 +200,18 @@ class Synthesis(nn.Module):
         return getattr(self, block).step(name, before, style, noise)
 
     def forward(
-        self, layers: Sequence[StyleLayer], styles: list[Tensor], noise: Noise, resolution: int | None = None
+        self,
+        layers: Sequence[StyleLayer],
+        styles: list[Tensor],
+        noise: Noise,
+        resolution: int | None = None,
+        precision: Precision = "exact",
     ) -> Float[Tensor, "batch 3 height width"]:
         full = self.resolutions[-1]
         last = full if resolution is None else resolution
         if self.architecture != "skip" and last < full:
             raise ValueError(f"the {self.architecture} architecture draws colours at {full} px only, so it cannot stop at {last}")
-        activations = self.start(styles[0].shape[0])
+        activations = self.start(styles[0].shape[0], precision)
         for layer, style in zip(layers, styles, strict=True):
             if layer.resolution <= last:
                 activations = self.step(layer, activations, style, noise)
@@ -285,10 +292,14 @@ class Generator(nn.Module):
         return torch.cat([self.affine(layer)(ws[layer.w_index]) for layer in self.style_layout.layers], dim=1)
 
     def synthesise(
-        self, s: Float[Tensor, "batch style_dim"], noise: Noise = "const", resolution: int | None = None
+        self,
+        s: Float[Tensor, "batch style_dim"],
+        noise: Noise = "const",
+        resolution: int | None = None,
+        precision: Precision = "exact",
     ) -> Float[Tensor, "batch 3 height width"]:
-        """The picture of a style code, about [−1, 1] (not clamped). resolution: stop at this block."""
-        return self.synthesis(self.style_layout.layers, self.style_layout.split(s), noise, resolution)
+        """The picture of a style code, about [−1, 1] (not clamped), in the weights' type. resolution: stop at this block."""
+        return self.synthesis(self.style_layout.layers, self.style_layout.split(s), noise, resolution, precision)
 
     def forward(
         self,

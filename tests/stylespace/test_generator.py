@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cuda_ops.bias_act import bias_act
-from cuda_ops.modulated_conv import modulated_conv2d
+from cuda_ops.modulated_conv import styled_conv2d
 from cuda_ops.upfirdn2d import fir_filter, upfirdn2d
 from stylespace.generator import Activations, Generator
 from stylespace.weights import load_network, save_network
@@ -134,7 +133,7 @@ def test_a_resnet_block_is_the_mean_power_of_its_branches():
     middle = block.step("conv0", Activations(x), styles[0], "none")
     found = block.step("conv1", middle, styles[1], "none").x
     long = block.conv0(x, styles[0], "none")
-    conv1 = bias_act(modulated_conv2d(long, block.conv1.weight, styles[1]), block.conv1.bias, clamp=0.4)
+    conv1 = styled_conv2d(long, block.conv1.weight, styles[1], None, block.conv1.bias, clamp=0.4)
     short = upfirdn2d(functional.conv2d(x, block.skip.weight / 4), fir_filter(), up=2, padding=(2, 1, 2, 1), gain=4.0)
     assert torch.allclose(found, (short + conv1) * 0.5**0.5, atol=1e-5)
 

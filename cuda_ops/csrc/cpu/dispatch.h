@@ -8,20 +8,28 @@
 #include <cstdint>
 
 #if defined(__x86_64__)
+#if defined(WITHOUT_AVX512)  // a build for one processor leaves out what that does not have
+#define BEST_COMPILED 1
+#define FOR_AVX512(declaration)
+#define CALL_AVX512(kernel, ...)
+#else
+#define BEST_COMPILED 2
+#define FOR_AVX512(declaration) \
+  namespace avx512 {            \
+  declaration                   \
+  }
+#define CALL_AVX512(kernel, ...) instruction_set() == 2 ? avx512::kernel(__VA_ARGS__) :
+#endif
 #define FOR_EACH_ISA(declaration) \
-  namespace avx512 {              \
-  declaration                     \
-  }                               \
+  FOR_AVX512(declaration)         \
   namespace avx2 {                \
   declaration                     \
   }                               \
   namespace portable {            \
   declaration                     \
   }
-#define CALL_BEST(kernel, ...)                         \
-  (instruction_set() == 2   ? avx512::kernel(__VA_ARGS__) \
-   : instruction_set() == 1 ? avx2::kernel(__VA_ARGS__)   \
-                            : portable::kernel(__VA_ARGS__))
+#define CALL_BEST(kernel, ...) \
+  (CALL_AVX512(kernel, __VA_ARGS__) instruction_set() == 1 ? avx2::kernel(__VA_ARGS__) : portable::kernel(__VA_ARGS__))
 #else
 #define FOR_EACH_ISA(declaration) \
   namespace portable {            \

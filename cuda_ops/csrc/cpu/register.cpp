@@ -15,7 +15,7 @@ int detect() {
 #if defined(__x86_64__)
   int best = 0;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
-  if (best == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+  if (best == 1 && BEST_COMPILED == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
     best = 2;
   const char* wanted = std::getenv("CUDA_OPS_ISA");

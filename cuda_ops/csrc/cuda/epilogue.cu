@@ -86,7 +86,7 @@ struct PointwisePlanes {
 // With the FIR: down a strip of one column, N channels.
 template <class T, int N>
 struct Filtered {
-  static constexpr uint32_t BLOCKS = N == 8 ? 4 : 6;  // at most 128 (80) registers; 512 (768) threads with 4 loads each in flight
+  static constexpr uint32_t BLOCKS = N == 8 ? 4 : 5;  // at most 128 (96) registers; 512 (640) threads with 4 loads each in flight
   const T* x;
   T* y;
   Operands operands;

@@ -124,7 +124,7 @@ struct AnyFilter {
 // 4 × 4 taps, up = 1, down = DOWN (1 or 2).
 template <class T, int N, int DOWN>
 struct Walk {
-  static constexpr uint32_t BLOCKS = N == 8 ? 4 : 6;
+  static constexpr uint32_t BLOCKS = N == 8 ? 4 : 5;
   Source<T> in;
   Sink<T> out;
   Filter filter;

@@ -1,0 +1,11 @@
+"""Tests of compiled operators need a compiler; without one there is nothing to test."""
+
+import pytest
+
+from cuda_ops import native
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    if not native.load("cpu"):
+        pytest.skip("the compiled CPU operators cannot be built here")
