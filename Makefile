@@ -1,4 +1,4 @@
-# make demo | test | stack | lint: each sets up what it needs in .venv first.
+# make demo | test | bench | stack | lint: each sets up what it needs in .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,12 +6,12 @@ RUN := $(BIN)/python -m cddfm
 STACK ?= cddfm/embedded
 PRESET ?= small
 
-.PHONY: demo test lint stack setup
+.PHONY: demo test bench lint stack setup
 
 setup: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . beartype hypothesis pytest ruff scipy
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . beartype hypothesis pytest ruff
 	touch $@
 
 demo: setup
@@ -19,6 +19,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Minutes, on a machine that does nothing else.
+bench: setup
+	$(BIN)/python -m benchmarks.generator --compile --json benchmarks/results/generator.json
+	$(BIN)/python -m benchmarks.interactive --json benchmarks/results/interactive.json
 
 lint: setup
 	$(BIN)/ruff check .

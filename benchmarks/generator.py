@@ -58,19 +58,24 @@ def main(
     facts = machine.describe(device)
     say(machine.headline(facts))
     found: dict[str, Any] = {"machine": facts, "inference": [], "training": [], "memory": []}
+
+    def add(part: str, measured: list[Row]) -> None:
+        found[part] += measured
+        if json is not None:  # at once, so that an interruption costs the present case only
+            machine.write_json(json, found)
+
     if peak:
-        found["memory"] = measure_memory([size for size in parse_sizes(sizes) if size.resolution >= LARGE])
+        add("memory", measure_memory([size for size in parse_sizes(sizes) if size.resolution >= LARGE]))
     for size in parse_sizes(sizes):
         generator = make_generator(size, device)
         for batch in (int(number) for number in batches.split(",")):
             say(f"inference, {size}, batch {batch} …")
-            found["inference"] += measure_inference(generator, size, batch, compiled, rounds, seconds, device)
+            add("inference", measure_inference(generator, size, batch, compiled, rounds, seconds, device))
     for size in parse_sizes(training):
         say(f"forward + backward, {size}, batch {training_batch} …")
-        found["training"] += measure_training(make_generator(size, device), size, training_batch, rounds, seconds, device)
+        add("training", measure_training(make_generator(size, device), size, training_batch, rounds, seconds, device))
     show(found)
     if json is not None:
-        machine.write_json(json, found)
         say(f"wrote {json}")
 
 

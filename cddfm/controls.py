@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,8 @@ WARMTH = 0.25
 
 @dataclass(frozen=True)
 class Control:
-    """One number that a user may change. `indices` are its places in the parameter group (none for light, which is turned as a whole).
+    """One number that a user may change. `indices` are its places in the parameter group (none for light, which is turned as a whole),
+    `weights` what a value of 1 adds at each (1 everywhere when empty).
 
     low, high: the values that are accepted. neutral: the value that changes nothing (1 for factors, else 0).
     """
@@ -42,6 +43,7 @@ class Control:
     meaning: str
     indices: tuple[int, ...] = ()
     neutral: float = 0.0
+    weights: tuple[float, ...] = ()
 
 
 Change = tuple[Control, float]
@@ -77,7 +79,8 @@ class Changes:
                 continue
             attribute = "identity" if control.group == "shape" else control.group
             delta = found.setdefault(attribute, torch.zeros_like(getattr(params, attribute)))
-            delta[:, list(control.indices)] += math.radians(value) if control.group == "pose" else value
+            step = math.radians(value) if control.group == "pose" else value
+            delta[:, list(control.indices)] += delta.new_tensor(control.weights) * step if control.weights else step
         if light:
             found["light"] = _changed_light(params.light, light) - params.light
         return found
@@ -126,7 +129,7 @@ class Controls:
                 Control(axis, "pose", "°", -POSE_RANGE[axis], POSE_RANGE[axis], POSE_MEANING[axis], (POSE_AXES.index(axis),))
                 for axis in POSE_AXES
             ],
-            "expression": _expressions(model.expression_names),
+            "expression": _expressions(model),
             "light": list(LIGHT_CONTROLS),
             "shape": [Control(name, "shape", "σ", -4.0, 4.0, "", (i,)) for i, name in enumerate(model.identity_names)],
             "albedo": [Control(name, "albedo", "σ", -4.0, 4.0, "", (i,)) for i, name in enumerate(model.albedo_names)],
@@ -190,19 +193,46 @@ def _range(control: Control) -> str:
     return f"{control.low:g} to {control.high:g} {control.unit}".rstrip()
 
 
-def _expressions(names: tuple[str, ...]) -> list[Control]:
-    """Every expression by its own name; the pair `x_L`, `x_R` also as `x`; a few everyday names."""
+def _expressions(model: MorphableModel) -> list[Control]:
+    """Every expression by its own name; the pair `x_L`, `x_R` also as `x`; a few everyday names. Components without a meaning of their
+    own run in standard deviations; directions are named as what they were solved for."""
+    names = model.expression_names
+    solved = _directions(model)
+    known_directions = {control.name: control for control in solved}
+    pairs = [
+        Control(
+            name.removesuffix(SIDES[0]), "expression", "", -1.0, 1.0, "both sides", control.indices,
+            weights=tuple(a + b for a, b in zip(control.weights, known_directions[other].weights, strict=True)),
+        )
+        for name, control in known_directions.items()
+        if name.endswith(SIDES[0]) and (other := name.removesuffix(SIDES[0]) + SIDES[1]) in known_directions
+    ]  # fmt: skip
     places: dict[str, tuple[int, ...]] = {}
     for name in names:
         stem = name.removesuffix(SIDES[0])
         if stem != name and stem + SIDES[1] in names and stem not in names:
             places[stem] = (names.index(name), names.index(stem + SIDES[1]))
     both = [Control(name, "expression", "", -1.0, 1.0, "both sides", found) for name, found in places.items()]
-    single = [Control(name, "expression", "", -1.0, 1.0, "", (index,)) for index, name in enumerate(names)]
-    known = {control.name: control for control in (*single, *both)}
+    single = [_component(name, index) for index, name in enumerate(names)]
+    known = {control.name: control for control in (*single, *both, *solved, *pairs)}
     alias = [
-        Control(short, "expression", "", -1.0, 1.0, f"the same as {full}", known[full].indices)
+        replace(known[full], name=short, meaning=f"the same as {full}")
         for short, full in ALIASES.items()
         if full in known and short not in known
     ]
-    return [*alias, *both, *single]
+    return [*alias, *pairs, *solved, *both, *single]
+
+
+def _component(name: str, index: int) -> Control:
+    if name.startswith("expression") and name.removeprefix("expression").isdigit():
+        return Control(name, "expression", "σ", -4.0, 4.0, "", (index,))
+    return Control(name, "expression", "", -1.0, 1.0, "", (index,))
+
+
+def _directions(model: MorphableModel) -> list[Control]:
+    """Expressions that combine the model's components."""
+    if model.directions is None:
+        return []
+    every = tuple(range(len(model.expression_names)))
+    rows = zip(model.direction_names, model.directions.tolist(), strict=True)
+    return [Control(name, "expression", "", -1.0, 1.0, "combines the model's components", every, weights=tuple(row)) for name, row in rows]

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from cddfm.report import progress_bar
+from cddfm.worlds import ProceduralWorld, World
 from stylespace.weights import write_atomically
 
 HELD_OUT_SEED = 1_000_000_000
@@ -44,18 +45,26 @@ def join(*pools: Pool) -> Pool:
     return Pool(*(torch.cat([getattr(pool, name) for pool in pools]) for name in ("images", "params", "codes")))
 
 
-def draw_pool(style: str, count: int, resolution: int, device: torch.device | str, cache: Path | None = None, seed: int = 0) -> Pool:
-    """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them."""
-    from cddfm.world import draw, sample_codes, scene
+def draw_pool(
+    style: str, count: int, resolution: int, device: torch.device | str, cache: Path | None = None, seed: int = 0,
+    world: World | None = None,
+) -> Pool:  # fmt: skip
+    """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them.
+
+    world: the procedural one when left out.
+    """
+    from cddfm.world import sample_codes
+
+    place = world or ProceduralWorld()
+    cache = cache / place.key if cache is not None else None
 
     def portraits(first: int, last: int) -> Pool:
         parts = []
         for start in range(first, last, DRAW_BATCH):
             codes = sample_codes(range(start, min(start + DRAW_BATCH, last))).to(device)
-            drawn = scene(codes)
-            picture = draw(drawn, resolution, style).image
+            picture, params = place.portraits(codes, resolution, style)
             images = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            parts.append(Pool(images.cpu(), drawn.params.flatten().cpu(), codes.cpu()))
+            parts.append(Pool(images.cpu(), params.flatten().cpu(), codes.cpu()))
         return join(*parts)
 
     shards = []

@@ -13,13 +13,12 @@ from cddfm.align import Aligned, align
 from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
-from cddfm.head import build_head
 from cddfm.manipulator import EditorNetworks
 from cddfm.params import FaceParams
 from cddfm.rig import StyleRig
 from cddfm.stack import Stack
-from stylespace.generator import Generator
 from stylespace.invert import invert
+from stylespace.replay import Replay
 
 METHODS = ("cddfm", "stylerig")
 """cddfm: the manipulators of `train-editor`, which touch selected layers only. stylerig: the base they are compared with."""
@@ -48,13 +47,13 @@ class Editor:
 
     def __init__(self, stack: Stack):
         self.stack = stack
-        self.controls = Controls(build_head().model)
+        self.controls = Controls(stack.model)
         self._face: Face | None = None
-        self._generators: dict[str, Generator] = {}
+        self._replays: dict[str, Replay] = {}
 
     def prepare(self, domain: str, method: str) -> None:
         """Load what edits in this domain by this method need, so that what is unknown, missing or damaged is known before the long work."""
-        self._generator(domain)
+        self._replay(domain)
         method_network(self.stack, method)
         _ = self.stack.generator, self.stack.encoder, self.stack.estimator, self.stack.editor
 
@@ -100,14 +99,14 @@ class Editor:
 
     @torch.no_grad()
     def edit(self, changes: Changes, domain: str = "portrait", method: str = "cddfm") -> Float[Tensor, "1 3 side side"]:
-        """The face with these changes, decoded by a domain's generator."""
+        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again."""
         s = edit_styles(self.stack, self.face.s, changes.deltas(self.face.params), method)
-        return self._generator(domain).synthesise(s)
+        return self._replay(domain).generate_from(s)
 
-    def _generator(self, domain: str) -> Generator:
-        if domain not in self._generators:
-            self._generators[domain] = self.stack.domain(check_domain(self.stack, domain))
-        return self._generators[domain]
+    def _replay(self, domain: str) -> Replay:
+        if domain not in self._replays:
+            self._replays[domain] = Replay(self.stack.domain(check_domain(self.stack, domain)))
+        return self._replays[domain]
 
 
 def method_network(stack: Stack, method: str) -> StyleRig | EditorNetworks:

@@ -13,10 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cddfm.controls import Changes, Controls
+from cddfm.controls import Changes, Control, Controls
 from cddfm.data import HELD_OUT_SEED
 from cddfm.edit import METHODS, edit_styles, generated_styles
-from cddfm.head import build_head
 from cddfm.metrics import gain, leakage, pose_leakage_degrees, spread, target_error, touched_by
 from cddfm.params import ATTRIBUTES, POSE_AXES, FaceParams, ParamLayout
 from cddfm.report import progress_bar, show_table
@@ -72,8 +71,8 @@ def sweeps(controls: Controls, seed: int) -> list[Sweep]:
     found = [Sweep(axis, "pose", "degrees", tuple(change(axis, "pose", value) for value in values)) for axis, values in POSE_SWEEPS.items()]
     for name in EXPRESSIONS:
         if name in controls.tables["expression"]:
-            indices = list(controls.find(name, "expression").indices)
-            found.append(Sweep(name, "expression", "coefficient", tuple(_set_expression(indices, t) for t in EXPRESSION_TARGETS)))
+            control = controls.find(name, "expression")
+            found.append(Sweep(name, "expression", "coefficient", tuple(_set_expression(control, t) for t in EXPRESSION_TARGETS)))
     found.append(Sweep("azimuth", "light", "SH", tuple(change("azimuth", "light", value) for value in LIGHT_SWEEP)))
     for attribute in ("identity", "albedo"):
         edits = tuple(_along_direction(attribute, value, seed) for value in DIRECTION_SWEEP)
@@ -81,10 +80,17 @@ def sweeps(controls: Controls, seed: int) -> list[Sweep]:
     return found
 
 
-def _set_expression(indices: list[int], target: float) -> Callable[[FaceParams, int], Deltas]:
+def _set_expression(control: Control, target: float) -> Callable[[FaceParams, int], Deltas]:
+    """Each of the control's components to the target; of a direction, what the face has along it."""
+    indices = list(control.indices)
+
     def edit(params: FaceParams, first: int) -> Deltas:
-        delta = torch.zeros_like(params.expression)
-        delta[:, indices] = target - params.expression[:, indices]
+        delta, chosen = torch.zeros_like(params.expression), params.expression[:, indices]
+        if control.weights:
+            weights = chosen.new_tensor(control.weights)
+            delta[:, indices] = (target - chosen @ weights / (weights @ weights))[:, None] * weights
+        else:
+            delta[:, indices] = target - chosen
         return {"expression": delta}
 
     return edit
@@ -111,7 +117,7 @@ def evaluate(
     Each face takes `values` edits of each sweep, beginning with another one than its neighbour, so that all are taken equally often.
     """
     names = list(domains) if domains else stack.domains()
-    plan = sweeps(Controls(build_head().model), seed)
+    plan = sweeps(Controls(stack.model), seed)
     batches = range(0, faces, BATCH)
     codes = [generated_styles(stack, list(range(seed + first, seed + min(first + BATCH, faces)))) for first in batches]
     total = len(names) * faces * (1 + len(METHODS) * sum(min(values, len(sweep.edits)) for sweep in plan))
@@ -227,7 +233,7 @@ PICTURE_EDITS = (("yaw", -20.0), ("yaw", 20.0), ("pitch", 12.0), ("smile", 1.0),
 @torch.no_grad()
 def draw_examples(stack: Stack, seed: int = HELD_OUT_SEED, domains: Sequence[str] | None = None) -> Any:
     """A sheet with a few of the judged faces, every domain, the same edits by the editor."""
-    controls = Controls(build_head().model)
+    controls = Controls(stack.model)
     s = generated_styles(stack, list(range(seed, seed + PICTURE_FACES)))
     params = stack.editor.predict(s)
     edits = [Changes()]

@@ -10,8 +10,10 @@ import torch
 
 from cddfm.errors import UserError
 from cddfm.manipulator import EditorNetworks
+from cddfm.morphable import MorphableModel
 from cddfm.reconstruct import Reconstructor
 from cddfm.rig import StyleRig
+from cddfm.worlds import World, world_of
 from domains.registry import domain_names, load_domain
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -31,6 +33,16 @@ class Stack:
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
+
+    @cached_property
+    def world(self) -> World:
+        """What the networks were trained on."""
+        return world_of(self.folder)
+
+    @cached_property
+    def model(self) -> MorphableModel:
+        """The morphable model whose parameters the networks speak."""
+        return self.world.model.to(self.device)
 
     @cached_property
     def generator(self) -> Generator:

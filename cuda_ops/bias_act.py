@@ -1,6 +1,7 @@
 """Bias, activation, gain and clamp in one operator (StyleGAN2's bias_act).
 
-Contract of `bias_act`: `y = clamp(gain · leaky(x + bias), ±clamp)`; bias runs along dimension 1. The sums are float32 (float64 for float64) and rounded once.
+Contract of `bias_act`: `y = clamp(gain · leaky(x + bias), ±clamp)`; bias runs along dimension 1. Sums are float32 (float64 for float64) and
+rounded once.
 Contract of `cuda_ops::bias_act(x, bias, slope, gain, clamp)`: slope 1 is linear, a negative clamp is none. y keeps x's type and layout.
 Contract of `cuda_ops::bias_act_backward(gradient, y, …)`: gradient · gain, · slope where y < 0, and 0 where |y| ≥ clamp. It is linear in
 the gradient and otherwise piecewise constant, so it is its own backward, in every order.

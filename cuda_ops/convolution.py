@@ -1,4 +1,4 @@
-"""The plain convolutions that networks here are made of: compiled for 3 × 3 float32 weights on the CPU (cuda_ops/winograd.py), else torch's.
+"""The plain convolutions that networks here are made of: compiled for 3 × 3 float32 weights on the CPU (see winograd.py), else torch's.
 
 Weights are kept in float32 and rounded to x's type where that is lower.
 """

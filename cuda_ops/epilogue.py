@@ -1,9 +1,9 @@
 """What follows a modulated convolution, in one pass over memory.
 
-Contract: `y = clamp(gain · leaky(fir(x) · factor + noise + bias), ±clamp)`. factor is the demodulation, one number per sample and channel; noise
-has its strength already; leaving one out leaves its term out. With fir, x is the (2h + 1)² result of a transposed convolution of stride 2
-and is blurred by [1, 3, 3, 1] on both axes, with a gain of 4 and one pixel of padding on each side, to (2h)². Sums are float32 (float64 for
-float64) and rounded once; y keeps x's type and layout. gain > 0 and 0 ≤ slope ≤ 1, because the backward pass reads signs from y.
+Contract: `y = clamp(gain · leaky(fir(x) · factor + noise + bias), ±clamp)`. factor is the demodulation, one number per sample and channel;
+noise has its strength already; leaving one out leaves its term out. With fir, x is the (2h + 1)² result of a transposed convolution of
+stride 2 and is blurred by [1, 3, 3, 1] on both axes, with a gain of 4 and one pixel of padding on each side, to (2h)². Sums are float32
+(float64 for float64) and rounded once; y keeps x's type and layout. gain > 0 and 0 < slope ≤ 1: the backward pass reads signs from y.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def epilogue(
 ) -> Float[Tensor, "batch channels height width"]:
     """clamp(gain · leaky(fir(x) · factor + noise + bias; slope), ±clamp)."""
     if gain <= 0 or not 0 < slope <= 1:
-        raise ValueError(f"gain must be positive and slope lie in (0, 1], not {gain} and {slope}: the backward pass reads signs from the output")
+        raise ValueError(f"gain must be positive and slope in (0, 1], not {gain} and {slope}: the backward pass reads signs from y")
     return torch.ops.cuda_ops.epilogue(x, factor, noise, bias, fir, slope, gain, UNCLAMPED if clamp is None else clamp)
 
 

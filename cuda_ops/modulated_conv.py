@@ -35,8 +35,8 @@ def styled_conv2d(
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """A whole synthesis layer: clamp(gain · leaky(modulated convolution + noise + bias; slope), ±clamp). noise has its strength already.
 
-    up = 2: a transposed convolution of stride 2, then the FIR with a gain of 4, to exactly twice the size. x may be of a lower precision than
-    the rest; the result has x's.
+    up = 2: a transposed convolution of stride 2, then the FIR with a gain of 4, to exactly twice the size. x may be of a lower precision
+    than the rest; the result has x's.
     """
     if up not in (1, 2):
         raise ValueError(f"a styled convolution has up = 1 or 2, not {up}")

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from cuda_ops.build import BuildError, find_or_build
+from cuda_ops.build import find_or_build
+from cuda_ops.plan import BuildError
 
 DTYPES = {"cpu": (torch.float32, torch.bfloat16), "cuda": (torch.float32, torch.float16, torch.bfloat16)}
 """What the compiled operators of a kind of device take; everything else is left to the torch code."""
@@ -56,17 +57,22 @@ def attempt(device_type: str, retry: bool = False) -> Outcome:
         outcome = _outcomes.get(device_type)
         if outcome is None or (retry and not outcome.loaded):
             outcome = _outcomes[device_type] = _attempt(device_type, retry)
-            if not outcome.loaded and os.environ.get("CUDA_OPS") != "off":
+            if not outcome.loaded and not switched_off():
                 logging.getLogger("cuda_ops").warning(
                     "compiled %s operators are not used, PyTorch is, which is slower: %s", device_type, outcome.reason
                 )
         return outcome
 
 
+def switched_off() -> bool:
+    """Whether the environment says CUDA_OPS=off."""
+    return os.environ.get("CUDA_OPS") == "off"
+
+
 def _attempt(device_type: str, retry: bool) -> Outcome:
     if device_type not in DTYPES:
         return Outcome(False, f"there are none for {device_type}")
-    if os.environ.get("CUDA_OPS") == "off":
+    if switched_off():
         return Outcome(False, "CUDA_OPS=off is set")
     try:
         library = str(find_or_build(device_type, retry=retry))

@@ -1,4 +1,4 @@
-"""Which precision of activations costs a user what: exact sums in the weights' own type, or bfloat16 where the hardware has units for it."""
+"""The precision of activations: the weights' own type, or bfloat16 where the hardware has units for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 Precision = Literal["exact", "fast"]
-"""exact: the weights' own type, float32 as a rule. fast: bfloat16 activations (relative rms error of a picture below 1 %) where that is faster."""
+"""exact: the weights' own type, float32 as a rule. fast: bfloat16 (a picture's relative rms error stays below 1 %) where it is faster."""
 
 
 def activation_dtype(precision: Precision, weight: torch.Tensor) -> torch.dtype:

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cuda_ops import native, visibility
+
 CANDIDATES = 1 << 19
 """Triangle–pixel pairs that are tested at once; bounds the memory, not the result."""
 
@@ -47,11 +49,18 @@ def rasterize(
     )
     with torch.no_grad():
         face = _visible(screen.detach().float(), triangles, resolution, cull)
-    return _locate(screen, triangles, face)
+    locate = torch.ops.cuda_ops.locate if _compiled(screen) else _locate
+    return Fragments(face, *locate(screen, triangles, face))
+
+
+def _compiled(screen: Tensor) -> bool:
+    return screen.device.type == "cpu" and screen.dtype == torch.float32 and native.load("cpu")
 
 
 def _visible(screen: Tensor, triangles: Tensor, resolution: int, cull: bool) -> Int[Tensor, "batch height width"]:
     """Index of the nearest triangle at each pixel."""
+    if _compiled(screen):
+        return visibility.visible_faces(screen, triangles, resolution, cull, EDGE_TOLERANCE)
     batch, faces = screen.shape[0], triangles.shape[0]
     corner = triangles.t().flatten()
     x, y, depth = (plane.index_select(1, corner).view(batch, 3, faces).unbind(1) for plane in screen.unbind(-1))
@@ -134,7 +143,7 @@ def _scatter_nearest(nearest: Tensor, plane: Tensor, count: Tensor, face: Tensor
     nearest.scatter_reduce_(0, pixel, key, "amax")
 
 
-def _locate(screen: Tensor, triangles: Tensor, face: Tensor) -> Fragments:
+def _locate(screen: Tensor, triangles: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
     """Perspective-correct barycentrics and depth at every pixel's face, differentiable in `screen`."""
     batch, height, width = face.shape
     covered = (face >= 0).unsqueeze(-1)
@@ -157,7 +166,10 @@ def _locate(screen: Tensor, triangles: Tensor, face: Tensor) -> Fragments:
     total = weight.sum(-1, keepdim=True)
     distance = 1.0 / torch.where(covered, total, torch.ones_like(total))
     empty = torch.zeros_like(distance)
-    return Fragments(face, weight * distance, torch.where(covered, distance, empty).squeeze(-1))
+    return weight * distance, torch.where(covered, distance, empty).squeeze(-1)
+
+
+visibility.composition = _locate
 
 
 def _gather(values: Tensor, triangles: Tensor, face: Tensor) -> Float[Tensor, "batch height width 3 channels"]:

@@ -1,9 +1,9 @@
 """A whole synthesis layer as one registered operator with a fused backward, in float32 on the CPU.
 
 Contract of `cuda_ops::styled_conv2d`: as `cuda_ops.modulated_conv.styled_conv2d`, with a negative clamp for none and a positive slope.
-Contract of `cuda_ops::styled_conv2d_backward`: the gradients of x, weight, style, noise and bias from the layer's inputs and output; activation, bias,
-noise and demodulation are undone from the output, so nothing between is kept. It has no backward of its own: where a gradient of the gradient is asked for,
-the backward is made of differentiable operators instead (`composition`).
+Contract of `cuda_ops::styled_conv2d_backward`: the gradients of x, weight, style, noise and bias from the layer's inputs and output;
+activation, bias, noise and demodulation are undone from the output, so nothing between is kept. It has no backward of its own: where a
+gradient of the gradient is asked for, the backward is made of differentiable operators instead (`composition`).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _fake_backward(
     up: int, demodulate: bool, gain: float, slope: float, clamp: float, weight_wanted: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     of_x = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    of_noise = y.new_empty(y.shape[0] if noise is None else noise.shape[0], 1, *y.shape[2:]) if noise is not None else y.new_empty(0, 1, *y.shape[2:])
+    of_noise = y.new_empty(0 if noise is None else noise.shape[0], 1, *y.shape[2:])
     of_weight = torch.empty_like(weight, memory_format=torch.contiguous_format) if weight_wanted else weight.new_empty(0)
     return of_x, of_weight, torch.empty_like(style), of_noise, torch.empty_like(bias)
 

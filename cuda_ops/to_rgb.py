@@ -1,7 +1,7 @@
-"""The colours of a synthesis block, and the picture so far at twice its size, in one pass over the activations. For inference: no gradients.
+"""The colours of a synthesis block plus the picture so far at twice its size, in one pass over the activations. Without gradients.
 
-Contract: `y = clamp(Σ_i weight[·, i] · style[i] · x[i] + bias, ±clamp) + upsample2d(image)`. Pictures are the sum of all blocks and therefore
-float32 and contiguous whatever x is (float64 where x is).
+Contract: `y = clamp(Σ_i weight[·, i] · style[i] · x[i] + bias, ±clamp) + upsample2d(image)`. Pictures are the sum of all blocks and
+therefore float32 and contiguous whatever x is (float64 where x is).
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def reference(x: Tensor, weight: Tensor, style: Tensor, bias: Tensor | None, ima
     return y.contiguous()
 
 
-torch.library.define(
-    "cuda_ops::to_rgb", "(Tensor x, Tensor weight, Tensor style, Tensor? bias, Tensor? image, float clamp) -> Tensor"
-)
+torch.library.define("cuda_ops::to_rgb", "(Tensor x, Tensor weight, Tensor style, Tensor? bias, Tensor? image, float clamp) -> Tensor")
 
 
 def _forward(x: Tensor, weight: Tensor, style: Tensor, bias: Tensor | None, image: Tensor | None, clamp: float) -> Tensor:

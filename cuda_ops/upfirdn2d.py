@@ -56,7 +56,8 @@ def upfirdn2d(
         raise ValueError("the filter is a constant and has no gradient; detach it")
     height, width = out_size(x, filter, up, down, padding)
     if height < 1 or width < 1:
-        raise ValueError(f"nothing is left of {tuple(x.shape[2:])} pixels with padding {tuple(padding)} and a filter of {tuple(filter.shape)}")
+        sizes = f"{tuple(x.shape[2:])} pixels with padding {tuple(padding)} and a filter of {tuple(filter.shape)}"
+        raise ValueError(f"nothing is left of {sizes}")
     return torch.ops.cuda_ops.upfirdn2d(x, filter, up, down, padding, flip, gain)
 
 
@@ -101,9 +102,7 @@ def reference(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, f
     return y.to(x.dtype).contiguous(memory_format=format_of(x))
 
 
-torch.library.define(
-    "cuda_ops::upfirdn2d", "(Tensor x, Tensor filter, int up, int down, int[] padding, bool flip, float gain) -> Tensor"
-)
+torch.library.define("cuda_ops::upfirdn2d", "(Tensor x, Tensor filter, int up, int down, int[] padding, bool flip, float gain) -> Tensor")
 
 
 def _forward(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, flip: bool, gain: float) -> Tensor:

@@ -1,9 +1,9 @@
 """3 × 3 convolutions in fewer multiplications (Winograd 1980; Lavin and Gray 2016), compiled for the CPU: csrc/cpu/winograd.cpp.
 
-Contract of `cuda_ops::convolve3x3(x, weight, kind, transposed, mirrored)`, float32 on the CPU: "same" has stride 1 and padding 1; "up" is the
-transposed convolution of stride 2, h → 2h + 1; "down" has stride 2 and no padding, 2h + 1 → h. The weight is [out, in, 3, 3]; transposed exchanges out
-and in, mirrored turns the taps around.
-Contract of `cuda_ops::convolve3x3_weight(x, grad, kind)`: the gradient, [channels of grad, channels of x, 3, 3], of the weight for "same" and "up".
+Contract of `cuda_ops::convolve3x3(x, weight, kind, transposed, mirrored)`, float32 on the CPU: "same" has stride 1 and padding 1; "up" is
+the transposed convolution of stride 2, h → 2h + 1; "down" has stride 2 and no padding, 2h + 1 → h. The weight is [out, in, 3, 3]; transposed
+exchanges out and in, mirrored turns the taps around.
+Contract of `cuda_ops::convolve3x3_weight(x, grad, kind)`: the gradient [channels of grad, channels of x, 3, 3] of the weight, same and up.
 Each is bilinear and its derivatives are the others, so gradients of every order exist.
 
 Which scheme is fastest depends on how many tiles a picture has: with few, reading the weights takes the time, and the smaller the better.

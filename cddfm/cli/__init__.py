@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cddfm.cli import controls, edit, evaluate, training, world
+from cddfm.cli import controls, doctor, edit, evaluate, generator, morphable, training, world
 
 INTERRUPTED = 130
 
@@ -22,7 +22,10 @@ edit.register(app)
 controls.register(app)
 evaluate.register(app)
 world.register(app)
+generator.register(app)
+morphable.register(app)
 training.register(app)
+doctor.register(app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,18 +10,19 @@ import typer
 
 def controls(
     group: Annotated[str | None, typer.Argument(help="pose, expression, light, shape or albedo; all when left out.")] = None,
+    stack: Annotated[Path | None, typer.Option(help="Folder of networks; the embedded ones when left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List every control with its range."""
     from cddfm.config import nearest
     from cddfm.controls import GROUPS, Controls
     from cddfm.errors import UserError
-    from cddfm.head import build_head
     from cddfm.report import show_json, show_table
+    from cddfm.stack import Stack
 
     if group is not None and group not in GROUPS:
         raise UserError(f"there is no group of controls {group!r}: {nearest(group, GROUPS)}")
-    listed = [control for control in Controls(build_head().model) if group in (None, control.group)]
+    listed = [control for control in Controls(Stack(stack).model) if group in (None, control.group)]
     if as_json:
         keys = ("group", "name", "unit", "low", "high", "neutral", "meaning")
         show_json([{key: getattr(control, key) for key in keys} for control in listed])

@@ -14,9 +14,15 @@ Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Chan
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Seconds = Annotated[float | None, typer.Option(help="Stop and save after this time; the same command goes on later.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the options and stop.")]
+Morphable = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Begin a stack on this morphable model, which is kept in it; see 'cddfm morphable'.")
+]
 
 
-def _run(recipe: str, preset: str, stack: Path, work: Path, changes: list[str], device: str, seconds: float | None, dry: bool) -> None:
+def _run(
+    recipe: str, preset: str, stack: Path, work: Path, changes: list[str], device: str, seconds: float | None, dry: bool,
+    morphable: Path | None = None,
+) -> None:  # fmt: skip
     import importlib
 
     from cddfm.config import resolve
@@ -29,22 +35,26 @@ def _run(recipe: str, preset: str, stack: Path, work: Path, changes: list[str], 
     if dry:
         say(options.model_dump_json(indent=2))
         return
+    if morphable is not None:
+        from cddfm.worlds import adopt
+
+        adopt(stack, morphable)
     finished = module.run(options, Folders(stack, work), choose_device(device), seconds)
     say(f"{recipe}: finished, in {stack}" if finished else f"{recipe}: saved; run the same command again to go on")
 
 
 def train_generator(
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
-    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False, morphable: Morphable = None,
 ) -> None:  # fmt: skip
-    """Train generator and encoder on the procedural world's portraits."""
-    _run("generator", preset, stack, work, changes, device, seconds, dry_run)
+    """Train generator and encoder on the procedural world's portraits, or on those of a morphable model."""
+    _run("generator", preset, stack, work, changes, device, seconds, dry_run, morphable)
 
 
 def train_reconstruction(
     role: Annotated[str, typer.Option(help="estimator (trains the rest), or judge (evaluates it, and nothing else).")] = "estimator",
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
-    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False,
+    device: Device = "auto", seconds: Seconds = None, dry_run: DryRun = False, morphable: Morphable = None,
 ) -> None:  # fmt: skip
     """Train a network that reads face parameters off a picture."""
     from cddfm.config import nearest
@@ -53,7 +63,7 @@ def train_reconstruction(
     roles = ("estimator", "judge")
     if role not in roles:
         raise UserError(f"there is no role {role!r}: {nearest(role, roles)}")
-    _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run)
+    _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run, morphable)
 
 
 def train_base(

@@ -8,7 +8,6 @@ import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
-from cddfm.head import build_head
 from cddfm.loop import train
 from cddfm.rig import StyleRig
 from cddfm.runs import Folders
@@ -38,7 +37,7 @@ class RecipeOptions(Options):
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes base.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    model = build_head().model.to(device)
+    model = stack.model
     torch.manual_seed(options.seed)
     layers = style_layers(stack.generator.style_layout)
     rig = StyleRig(layers, layout_sizes(stack.estimator.layout), options.hidden).to(device)

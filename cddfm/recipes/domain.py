@@ -16,7 +16,6 @@ from cddfm.loop import train
 from cddfm.recipes.generator import encoded_pairs, shuffled_reals
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.world import STYLES
 from domains.finetune import Finetune, PairedStart, Pairs, frozen_names
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
@@ -56,16 +55,16 @@ class RecipeOptions(Options):
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes domains/<name>.safetensors into the stack; True when finished."""
-    targets = [style for style in STYLES if style != SOURCE]
+    stack = Stack(folders.stack, device)
+    targets = [style for style in stack.world.styles if style != SOURCE]
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
-    stack = Stack(folders.stack, device)
     source = stack.generator
-    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools)
+    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools, world=stack.world)
     preview = pool.take(torch.arange(12))[0]
     start = source
     if options.paired_images:
-        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools)
+        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools, world=stack.world)
         pairs = pairs_of(stack, portraits, pool, options.seed)
         paired = PairedStart(source, pairs, options.batch, options.paired_images, options.rate)
         if not train(

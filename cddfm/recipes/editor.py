@@ -8,7 +8,6 @@ import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
-from cddfm.head import build_head
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
@@ -41,7 +40,7 @@ class RecipeOptions(Options):
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes editor.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    model = build_head().model.to(device)
+    model = stack.model
     layout, sizes = stack.generator.style_layout, layout_sizes(stack.estimator.layout)
     torch.manual_seed(options.seed)
     predictor = Predictor(layout.style_dim, sizes, list(options.predictor_hidden)).to(device)

@@ -13,6 +13,7 @@ from cddfm.data import Pool, draw_pool
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.runs import Folders
+from cddfm.worlds import world_of
 from domains.finetune import PairedStart, Pairs
 from domains.train import Adversarial, MappingFit, Reals, WarmStart
 from stylespace.discriminator import Discriminator
@@ -85,7 +86,7 @@ def shuffled_reals(pool: Pool, seed: int) -> Reals:
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
-    pool = draw_pool("portrait", options.pool, options.resolution, device, folders.pools)
+    pool = draw_pool("portrait", options.pool, options.resolution, device, folders.pools, world=world_of(folders.stack))
     reals = shuffled_reals(pool, options.seed)
     torch.manual_seed(options.seed)
     generator = Generator(

@@ -9,12 +9,12 @@ import torch
 from cddfm.blocks import layout_sizes
 from cddfm.config import Options
 from cddfm.data import draw_pool
-from cddfm.head import build_head
 from cddfm.loop import train
 from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stages.reconstruction import ReconstructionStage
 from cddfm.world import STYLES
+from cddfm.worlds import world_of
 from stylespace.weights import save_network
 
 ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
@@ -43,9 +43,12 @@ class RecipeOptions(Options):
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes estimator.safetensors or judge.safetensors into the stack; True when finished."""
-    model = build_head().model.to(device)
+    world = world_of(folders.stack)
+    model = world.model.to(device)
     pools = [
-        draw_pool(style, count, options.resolution, device, folders.pools) for style, count in zip(STYLES, options.pool, strict=True)
+        draw_pool(style, count, options.resolution, device, folders.pools, world=world)
+        for style, count in zip(STYLES, options.pool, strict=True)
+        if style in world.styles
     ]
     architecture = ARCHITECTURES[options.role]
     torch.manual_seed(options.seed + sum(map(ord, options.role)))

@@ -76,7 +76,8 @@ from cuda_ops.modulated_conv import styled_conv2d
 
 torch.manual_seed(0)
 layer = [torch.randn(2, 8, 5, 5), torch.randn(6, 8, 3, 3), torch.randn(2, 8, requires_grad=True), torch.randn(1, 1, 10, 10), torch.randn(6)]
-found, expected = (layer_function(*layer, up=2) for layer_function in (torch.compile(styled_conv2d, fullgraph=True, backend="aot_eager"), styled_conv2d))
+compiled = torch.compile(styled_conv2d, fullgraph=True, backend="aot_eager")
+found, expected = compiled(*layer, up=2), styled_conv2d(*layer, up=2)
 assert torch.allclose(found, expected, atol=1e-5)
 (a,), (b,) = (torch.autograd.grad(picture.square().sum(), layer[2]) for picture in (found, expected))
 assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
