@@ -94,7 +94,7 @@ def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     if ctx.bias_dtype is not None and ctx.needs_input_grad[3]:
         of_bias = gradient.sum((0, 2, 3), dtype=_wide(gradient)).to(ctx.bias_dtype)
     if ctx.fir:
-        gradient = torch.ops.cuda_ops.upfirdn2d(gradient, FIR_PLANE, 1, 1, (2, 2, 2, 2), True, FIR_GAIN)
+        gradient = torch.ops.cuda_ops.fir2d(gradient, 1, 1, (2, 2, 2, 2), FIR_GAIN)
     if factor is not None:
         of_factor = (gradient * x).sum((2, 3), dtype=_wide(gradient)).to(factor.dtype)
         gradient = gradient * factor.to(gradient.dtype)[:, :, None, None]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 def is_channels_last(x: Tensor) -> bool:
     """Whether channels lie next to each other. Contiguous tensors that are both (one channel, or one pixel) count as contiguous."""
-    return x.ndim == 4 and x.shape[1] > 1 and x.stride(1) == 1 and not x.is_contiguous()
+    return bool(x.ndim == 4 and x.shape[1] > 1 and x.stride(1) == 1 and not x.is_contiguous())
 
 
 def format_of(x: Tensor) -> torch.memory_format:
@@ -25,6 +25,6 @@ def dense(x: Tensor) -> Tensor:
     return x if x.is_contiguous() else x.contiguous(memory_format=format_of(x))
 
 
-def empty(x: Tensor, sizes: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+def empty(x: Tensor, sizes: Sequence[int | torch.SymInt], dtype: torch.dtype | None = None) -> Tensor:
     """A new tensor with x's type, device and layout."""
     return torch.empty(sizes, dtype=dtype or x.dtype, device=x.device, memory_format=format_of(x))

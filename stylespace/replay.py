@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cuda_ops.precision import Precision
 from stylespace.code import StyleLayer
 from stylespace.generator import Activations, Generator
 
@@ -23,13 +24,15 @@ Fingerprint = tuple[tuple[int, int | None], ...]
 class Replay:
     """Draws pictures of one generator, the next from what it kept of the last; each equals `Generator.synthesise` bit for bit.
 
+    noise, precision: as of `synthesise`, but fresh noise cannot be replayed.
+
     It notices what would make the kept activations wrong: another batch size, device or type, and weights that were replaced or changed in
-    place. Only writes through `.data` (or to inference tensors) pass unseen: call `forget` after them. No gradients; fresh noise cannot be
-    replayed; not for several threads at once.
+    place. Only writes through `.data` (or to inference tensors) pass unseen: call `forget` after them. No gradients; not for several
+    threads at once.
     """
 
-    def __init__(self, generator: Generator, noise: Literal["const", "none"] = "const"):
-        self.generator, self.noise = generator, noise
+    def __init__(self, generator: Generator, noise: Literal["const", "none"] = "const", precision: Precision = "exact"):
+        self.generator, self.noise, self.precision = generator, noise, precision
         self.forget()
 
     def forget(self) -> None:
@@ -50,8 +53,10 @@ class Replay:
         weights = self._fingerprint()
         first = self._first_to_draw(s, changed_from, weights)
         if first == 0:
-            self._read[0] = synthesis.start(s.shape[0])
+            self._read[0] = synthesis.start(s.shape[0], self.precision)
         self._s = None  # whatever interrupts the drawing leaves nothing half valid behind
+        # Released before they are drawn again, so that their memory serves the new ones.
+        self._read[first + 1 :] = [None] * (len(layout.layers) - first - 1)
         for index in range(first, len(layout.layers)):
             activations = synthesis.step(layout.layers[index], self._read[index], styles[index], self.noise)
             if index + 1 < len(layout.layers):

@@ -24,7 +24,8 @@ def doctor(
         show_table("This machine", ("what", "found"), [(name.replace("_", " "), value) for name, value in facts["machine"].items()])
         rows = [(name, found["state"], found["detail"]) for name, found in facts["operators"].items()]
         show_table("Compiled operators", ("device", "state", "detail"), rows)
-    if build and any(found["state"] == "failed" for found in facts["operators"].values()):
+    states = {device: found["state"] for device, found in facts["operators"].items()}
+    if build and ("failed" in states.values() or states["cpu"] == "impossible"):
         raise typer.Exit(1)
 
 

@@ -46,7 +46,7 @@ def test_gradients_are_ours():
     assert len(gradients[0]) > 20
     for first, *others in zip(*gradients, strict=True):
         for other in others:
-            assert torch.allclose(first, other, rtol=1e-8, atol=1e-9)
+            assert (first - other).norm() < 1e-6 * first.norm()
 
 
 @torch.no_grad()

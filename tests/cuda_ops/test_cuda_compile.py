@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cuda_ops import build
+from cuda_ops.plan import SOURCES, make_plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not on the PATH")]
 
@@ -53,12 +54,12 @@ def test_it_compiles_links_loads_and_registers():
 @pytest.fixture
 def register_report() -> str:
     """What ptxas says of the kernels that are closest to their limit. Kept beside the libraries, as compiling takes a while."""
-    plan = build.make_plan("cuda", ("sm_90",))
+    plan = make_plan("cuda", ("sm_90",))
     kept = build.cache_folder() / f"{plan.digest}-ptxas.txt"
     if not kept.exists():
         _, source, command = next(step for step in plan.steps if step[1].endswith("epilogue.cu"))
         with tempfile.TemporaryDirectory() as folder:
-            command = (*command, "-Xptxas", "-v", "-c", str(build.SOURCES / source), "-o", f"{folder}/epilogue.o")
+            command = (*command, "-Xptxas", "-v", "-c", str(SOURCES / source), "-o", f"{folder}/epilogue.o")
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             Path(folder, "report").write_text(done.stderr)

@@ -16,6 +16,7 @@ import torch
 from benchmarks import published
 from benchmarks.cuda_synthesis import FusedSynthesis
 from cuda_ops import build
+from cuda_ops.plan import Plan, make_plan
 from stylespace.generator import Generator
 from tests.cuda_ops import kernel_cases as cases
 from tests.cuda_ops.kernel_cases import DTYPES, LAYOUTS, Bench
@@ -25,12 +26,12 @@ pytestmark = pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is no
 FLAGS = ("-x", "c++", "-std=c++20", "-O0", "-DHOST_GRID", "-Xcompiler", "-fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unknown-pragmas")
 
 
-def host_plan() -> build.Plan:
+def host_plan() -> Plan:
     """As the CUDA library is built, but by the host's compiler. Its operators are cuda_ops_host's, for CPU tensors."""
-    plan = build.make_plan("cuda", ("sm_90",))
+    plan = make_plan("cuda", ("sm_90",))
     include = [part for part in plan.steps[0][2] if part.startswith("-I")]
     steps = tuple((name, source, (plan.link[0], *FLAGS, *include)) for name, source, _ in plan.steps)
-    return build.Plan("cuda", steps, plan.link, f"host-{plan.digest}")
+    return Plan("cuda", steps, plan.link, f"host-{plan.digest}")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from cuda_ops import native
 from cuda_ops import rasterize as module
 from cuda_ops.rasterize import interpolate, rasterize, vertex_normals
 
@@ -84,7 +85,7 @@ def test_gradients_through_barycentrics_agree_with_differences():
 
     def look(moved: torch.Tensor) -> torch.Tensor:
         screen = torch.stack([(moved[..., 0] + 1) * 4.5 - 0.5, (1 - moved[..., 1]) * 4.5 - 0.5, moved[..., 2]], dim=-1)
-        fragments = module._locate(screen, triangles, face)
+        fragments = module.Fragments(face, *module._locate(screen, triangles, face))
         return interpolate(attributes, triangles, fragments).sum((1, 2))
 
     assert torch.autograd.gradcheck(look, (vertices,))
@@ -95,3 +96,34 @@ def test_normals_of_a_tetrahedron_point_outward():
     faces = torch.tensor([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
     normals = vertex_normals(points[None], faces)[0]
     torch.testing.assert_close(normals, points / 3**0.5)
+
+
+@pytest.mark.parametrize("cull", [False, True])
+def test_the_compiled_rasteriser_is_the_readable_one(compiled, cull):
+    points, triangles = cloud(150)
+    points.requires_grad_()
+    found = rasterize(points, triangles, 37, cull)
+    with native.disabled():
+        expected = rasterize(points, triangles, 37, cull)
+    assert torch.equal(found.face, expected.face)
+    assert (found.face >= 0).float().mean() > 0.5
+    assert torch.allclose(found.barycentric, expected.barycentric, atol=1e-5)
+    assert torch.allclose(found.depth, expected.depth, atol=1e-5)
+    weights = torch.randn_like(found.barycentric), torch.randn_like(found.depth)
+    gradients = [
+        torch.autograd.grad((fragments.barycentric * weights[0]).sum() + (fragments.depth * weights[1]).sum(), points)[0]
+        for fragments in (found, expected)
+    ]
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3 * gradients[1].abs().max().item())
+
+
+def test_the_compiled_rasteriser_has_second_gradients(compiled):
+    points, triangles = cloud(8, batch=1)
+    points.requires_grad_()
+    depth = rasterize(points, triangles, 9).depth.sum()
+    (first,) = torch.autograd.grad(depth, points, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), points)
+    with native.disabled():
+        depth = rasterize(points, triangles, 9).depth.sum()
+    (expected,) = torch.autograd.grad(torch.autograd.grad(depth, points, create_graph=True)[0].square().sum(), points)
+    assert torch.allclose(second, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())

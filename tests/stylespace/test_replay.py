@@ -140,6 +140,18 @@ def test_an_interrupted_drawing_is_not_reused(generator, monkeypatch):
     assert torch.equal(replay.generate_from(s), generator.synthesise(s))
 
 
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_the_precision_is_the_callers_choice(generator, precision, monkeypatch):
+    monkeypatch.setattr("cuda_ops.precision.has_bfloat16_units", lambda _: True)
+    replay, s = Replay(generator, precision=precision), codes(generator)
+    replay.generate_from(s)
+    s = edited(generator, s, generator.style_layout["b16.conv0"])
+    with torch.no_grad():
+        expected = generator.synthesise(s, precision=precision)
+    assert torch.equal(replay.generate_from(s), expected)
+    assert torch.equal(expected, generator.synthesise(s)) == (precision == "exact")
+
+
 def test_the_noise_is_the_callers_choice_and_gradients_stay_out(generator):
     s = codes(generator).requires_grad_()
     picture = Replay(generator, noise="none").generate_from(s)
