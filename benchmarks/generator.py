@@ -97,7 +97,7 @@ def measure_training(generator: Generator, size: Size, batch: int, rounds: int, 
     generator.synthesis.requires_grad_(True)
     s = make_styles(generator, batch)
     steps = {name: _step(generator, draw, s) for name, draw in contestants(generator).items() if name in TRAINED}
-    gradients = {name: step() for name, step in steps.items()}
+    gradients = {name: torch.cat([gradient.flatten() for gradient in step()]) for name, step in steps.items()}
     errors = {name: error_of(gradient, gradients[PUBLISHED]) for name, gradient in gradients.items()}
     return rows(size, batch, take_turns(steps, rounds, seconds, device), errors, PUBLISHED)
 
@@ -160,12 +160,12 @@ def _call(draw: Draw, s: torch.Tensor):
 def _step(generator: Generator, draw: Draw, s: torch.Tensor):
     parameters = [parameter for name, parameter in generator.synthesis.named_parameters() if ".affine." not in name]
 
-    def step() -> torch.Tensor:
+    def step() -> list[torch.Tensor]:
         code = s.clone().requires_grad_()
         for parameter in parameters:
             parameter.grad = None
         draw(code).square().mean().backward()
-        return torch.cat([code.grad.flatten(), *(parameter.grad.flatten() for parameter in parameters)])
+        return [code.grad, *(parameter.grad for parameter in parameters)]
 
     return step
 

@@ -26,7 +26,8 @@ def fused_to_rgb(
     clamp: float | None = None,
 ) -> Float[Tensor, "batch 3 height width"]:
     """clamp(modulated 1 × 1 convolution + bias, ±clamp) + image at twice its size."""
-    return torch.ops.cuda_ops.to_rgb(x, weight, style, bias, image, UNCLAMPED if clamp is None else clamp)
+    call = _forward if native.unobserved(x, weight, style, bias, image) else torch.ops.cuda_ops.to_rgb.default
+    return call(x, weight, style, bias, image, UNCLAMPED if clamp is None else clamp)
 
 
 def reference(x: Tensor, weight: Tensor, style: Tensor, bias: Tensor | None, image: Tensor | None, clamp: float) -> Tensor:

@@ -39,7 +39,7 @@ def fir_filter(taps: tuple[float, ...] = FIR, device: torch.device | None = None
 
 
 FIR_PLANE = fir_filter(device=torch.device("cpu"))
-"""The filter of the three uses below and of the epilogue; fir2d keeps copies on other devices."""
+"""The filter of the three uses below and of the epilogue; the operator keeps copies on other devices."""
 
 _copies: dict[torch.device, Tensor] = {}
 
@@ -59,7 +59,8 @@ def upfirdn2d(
     if filter.requires_grad:
         raise ValueError("the filter is a constant and has no gradient; detach it")
     _check_something_is_left(x, filter, up, down, padding)
-    return torch.ops.cuda_ops.upfirdn2d(x, filter, up, down, padding, flip, gain)
+    call = _forward if native.unobserved(x, filter) else torch.ops.cuda_ops.upfirdn2d.default
+    return call(x, filter, up, down, padding, flip, gain)
 
 
 def _check_something_is_left(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding) -> None:
@@ -91,7 +92,8 @@ def upsample2d(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor,
 
 def _fir2d(x: Tensor, up: int, down: int, padding: Padding, gain: float) -> Tensor:
     _check_something_is_left(x, FIR_PLANE, up, down, padding)
-    return torch.ops.cuda_ops.fir2d(x, up, down, padding, gain)
+    call = _forward_fir if native.unobserved(x) else torch.ops.cuda_ops.fir2d.default
+    return call(x, up, down, padding, gain)
 
 
 def out_size(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding) -> tuple[Size, Size]:
@@ -123,14 +125,21 @@ def _forward(x: Tensor, filter: Tensor, up: int, down: int, padding: Padding, fl
     x = dense(x)
     if not native.usable(x):
         return reference(x, filter, up, down, padding, flip, gain)
-    return native.operators(x).upfirdn2d(x, native.parameter(filter.to(x.device)), up, down, padding, flip, gain)
+    filter = filter if filter.device == x.device else _beside(x, filter)
+    return native.operators(x).upfirdn2d(x, native.parameter(filter), up, down, padding, flip, gain)
+
+
+def _beside(x: Tensor, filter: Tensor) -> Tensor:
+    """The filter on x's device. A copy makes the device wait, so the usual filter is copied once."""
+    if filter is not FIR_PLANE:
+        return filter.to(x.device)
+    if x.device not in _copies:
+        _copies[x.device] = filter.to(x.device)
+    return _copies[x.device]
 
 
 def _forward_fir(x: Tensor, up: int, down: int, padding: Padding, gain: float) -> Tensor:
-    filter = FIR_PLANE if x.is_cpu else _copies.get(x.device)
-    if filter is None:
-        filter = _copies[x.device] = FIR_PLANE.to(x.device)  # once: a copy makes the device wait
-    return _forward(x, filter, up, down, padding, False, gain)
+    return _forward(x, FIR_PLANE, up, down, padding, False, gain)
 
 
 @torch.library.register_fake("cuda_ops::upfirdn2d")

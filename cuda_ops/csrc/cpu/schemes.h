@@ -13,7 +13,7 @@ namespace ISA {
 // The sum over the taps as it stands: 3 products per output.
 struct Direct {
   static constexpr int INPUTS = 3, PRODUCTS = 3, OUTPUTS = 1, STEP = 1, ORIGIN = -1;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     u[0] = g[0], u[1] = g[1], u[2] = g[2];
   }
   static inline void input(const Vec* d, Vec* v) {
@@ -33,7 +33,7 @@ struct Direct {
 // F(2, 3) at the points 0, 1, −1, ∞: 4 products for 2 outputs. As exact as the direct sum.
 struct Small {
   static constexpr int INPUTS = 4, PRODUCTS = 4, OUTPUTS = 2, STEP = 2, ORIGIN = -1;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     u[0] = -g[0];
     u[1] = 0.5f * (g[0] + g[1] + g[2]);
     u[2] = 0.5f * (g[0] - g[1] + g[2]);
@@ -68,11 +68,11 @@ struct Small {
 struct Large {
   static constexpr int INPUTS = 6, PRODUCTS = 6, OUTPUTS = 4, STEP = 4, ORIGIN = -1;
   static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     const float points[4] = {a, -a, b, -b};
     u[0] = g[0] / (a2 * b2);
     for (int j = 0; j < 4; j++) {
-      float p = points[j], scale = j < 2 ? 2 * a2 * (a2 - b2) : 2 * b2 * (b2 - a2);
+      const float p = points[j], scale = j < 2 ? 2 * a2 * (a2 - b2) : 2 * b2 * (b2 - a2);
       u[1 + j] = (g[0] + p * (g[1] + p * g[2])) / scale;
     }
     u[5] = g[2];
@@ -119,7 +119,7 @@ struct Large {
 // As it stands: 3 products for 2 outputs.
 struct DirectUp {
   static constexpr int INPUTS = 2, PRODUCTS = 3, OUTPUTS = 2, STEP = 1, ORIGIN = -1;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     u[0] = g[2], u[1] = g[0], u[2] = g[1];
   }
   static inline void input(const Vec* d, Vec* v) {
@@ -139,7 +139,7 @@ struct DirectUp {
 // F(3, 2) at 0, 1, −1, ∞ for three even outputs, beside three odd ones: 7 products for 6 outputs.
 struct LargeUp {
   static constexpr int INPUTS = 4, PRODUCTS = 7, OUTPUTS = 6, STEP = 3, ORIGIN = -1;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     u[0] = -g[2];
     u[1] = 0.5f * (g[2] + g[0]);
     u[2] = 0.5f * (g[2] - g[0]);
@@ -177,7 +177,7 @@ struct LargeUp {
 
 struct DirectDown {
   static constexpr int INPUTS = 3, PRODUCTS = 3, OUTPUTS = 1, STEP = 2, ORIGIN = 0;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     Direct::weight(g, u);
   }
   static inline void input(const Vec* d, Vec* v) {
@@ -191,7 +191,7 @@ struct DirectDown {
 // Even samples have two taps, F(3, 2); odd ones have one.
 struct LargeDown {
   static constexpr int INPUTS = 7, PRODUCTS = 7, OUTPUTS = 3, STEP = 6, ORIGIN = 0;
-  static void weight(const float* g, float* u) {
+  static inline void weight(const Vec* g, Vec* u) {
     u[0] = -g[0];
     u[1] = 0.5f * (g[0] + g[2]);
     u[2] = 0.5f * (g[0] - g[2]);

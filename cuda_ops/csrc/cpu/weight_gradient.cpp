@@ -5,7 +5,7 @@
 namespace ISA {
 namespace {
 
-constexpr size_t CHUNK = 32 * 1024 * 1024;  // bytes of transformed tiles at once
+constexpr size_t LEAST_CHUNK = 2 << 20, MOST_CHUNK = 32 << 20;  // bytes of transformed tiles at once
 constexpr int TILES = 128;                  // that are summed over while their rows stay in the first cache
 
 // A tile of the gradient → w[product · step + channel].
@@ -67,10 +67,12 @@ void gradient(const WeightGradient& job) {
   constexpr int PRODUCTS = Plan<S>::PRODUCTS;
   size_t in = plan.in, out = plan.out;
   int per_image = plan.rows * plan.columns, tiles = job.images * per_image;
-  int chunk = most(TILES, least(tiles, int(CHUNK / (PRODUCTS * 4 * (in + out))) / TILES * TILES));
+  size_t sums_size = PRODUCTS * plan.in * plan.out, bytes = 4 * sums_size * 4;  // adding to the sums should not take longer than making them
+  bytes = bytes < LEAST_CHUNK ? LEAST_CHUNK : bytes > MOST_CHUNK ? MOST_CHUNK : bytes;
+  int chunk = most(TILES, least(tiles, int(bytes / (PRODUCTS * 4 * (in + out))) / TILES * TILES));
   float* v = scratch(0, PRODUCTS * size_t(chunk) * in);
   float* w = scratch(1, PRODUCTS * size_t(chunk) * out);
-  float* sums = scratch(2, PRODUCTS * plan.in * plan.out);
+  float* sums = scratch(2, sums_size);
   for (int start = 0; start < tiles; start += chunk) {
     int count = least(chunk, tiles - start);
     parallel(count, 4, [&](int a, int b) {

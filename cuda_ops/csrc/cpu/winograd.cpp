@@ -200,30 +200,29 @@ void convolve_up(const Convolution<Number>& job) {
 template <class S>
 void pack_scheme(const float* weight, int out_channels, int in_channels, bool transposed, bool mirrored, float* packed) {
   Plan<S> plan(1, 1, in_channels, out_channels);
+  size_t out_step = transposed ? 9 : size_t(in_channels) * 9, in_step = transposed ? size_t(out_channels) * 9 : 9;
+  size_t product_step = size_t(plan.panels) * in_channels * PANEL;
   parallel(plan.panels * in_channels, 16, [&](int a, int b) {
-    for (int item = a; item < b; item++) {
-      int panel = item / in_channels, in = item % in_channels;
-      float* to = packed + (size_t(panel) * in_channels + in) * PANEL;
-      size_t step = size_t(plan.panels) * in_channels * PANEL;
-      for (int o = 0; o < PANEL; o++, to++) {
-        int out = panel * PANEL + o;
-        float taps[9] = {}, half[S::PRODUCTS][3];
-        if (out < out_channels) {
-          const float* from = weight + (transposed ? size_t(in) * out_channels + out : size_t(out) * in_channels + in) * 9;
-          for (int k = 0; k < 9; k++) taps[k] = from[mirrored ? 8 - k : k];
+    for (int item = a; item < b; item++)
+      for (int half = 0; half < PANEL; half += LANES) {
+        int panel = item / in_channels, in = item % in_channels, first = panel * PANEL + half;
+        Vec taps[9] = {}, lines[S::PRODUCTS][3];
+        for (int o = 0; o < LANES && first + o < out_channels; o++) {
+          const float* from = weight + (first + o) * out_step + in * in_step;
+          for (int k = 0; k < 9; k++) taps[k][o] = from[mirrored ? 8 - k : k];
         }
         for (int j = 0; j < 3; j++) {
-          float line[3] = {taps[j], taps[3 + j], taps[6 + j]}, u[S::PRODUCTS];
+          Vec line[3] = {taps[j], taps[3 + j], taps[6 + j]}, u[S::PRODUCTS];
           S::weight(line, u);
-          for (int i = 0; i < S::PRODUCTS; i++) half[i][j] = u[i];
+          for (int i = 0; i < S::PRODUCTS; i++) lines[i][j] = u[i];
         }
+        float* to = packed + size_t(item) * PANEL + half;
         for (int i = 0; i < S::PRODUCTS; i++) {
-          float whole[S::PRODUCTS];
-          S::weight(half[i], whole);
-          for (int j = 0; j < S::PRODUCTS; j++) to[(i * S::PRODUCTS + j) * step] = whole[j];
+          Vec u[S::PRODUCTS];
+          S::weight(lines[i], u);
+          for (int j = 0; j < S::PRODUCTS; j++) store(to + (i * S::PRODUCTS + j) * product_step, u[j]);
         }
       }
-    }
   });
 }
 
