@@ -1,6 +1,7 @@
 """Tests of compiled operators need a compiler; without one there is nothing to test."""
 
 import pytest
+import torch
 
 from cuda_ops import native
 
@@ -9,3 +10,8 @@ from cuda_ops import native
 def compiled():
     if not native.load("cpu"):
         pytest.skip("the compiled CPU operators cannot be built here")
+
+
+@pytest.fixture
+def seeded():
+    torch.manual_seed(0)

@@ -9,7 +9,7 @@ import torch
 from cuda_ops import native
 from cuda_ops.modulated_conv import composed_layer, styled_conv2d
 
-pytestmark = pytest.mark.usefixtures("compiled")
+pytestmark = pytest.mark.usefixtures("compiled", "seeded")
 
 
 def draw(up, noises, batch=2, inside=24, outside=40, size=9):
