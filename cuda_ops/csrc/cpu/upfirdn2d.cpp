@@ -97,15 +97,35 @@ class Strip {
     }
   }
 
-  // Many numbers per pixel: vectors along them.
+  // Many numbers per pixel: vectors along them. Results of one phase share their taps.
   void pixel_by_pixel(T* out) {
-    for (int64_t at = from; at < to; ++at, out += a.inner) {
-      const int64_t position = at * a.down - a.left, first = first_tap(position, a.up);
-      const float* x = lines.data + (floor_div(position + first, a.up) - low) * a.inner;
+    const int64_t total = to - from, inner = a.inner;
+    for (int64_t p = 0; p < a.up && p < total; ++p) {
+      const int64_t position = (from + p) * a.down - a.left, first = first_tap(position, a.up), count = (total - p + a.up - 1) / a.up;
+      const float* x = lines.data + (floor_div(position + first, a.up) - low) * inner;
       int64_t n = 0;
       for (int64_t k = first; k < a.columns; k += a.up) phase.data[n++] = a.taps_x[k];
-      filter(x, phase.data, n, out, a.inner);
+      T* result = out + p * inner;
+      if (n == 2)
+        mix<2>(x, result, count);
+      else if (n == 4)
+        mix<4>(x, result, count);
+      else
+        for (int64_t i = 0; i < count; ++i) filter(x + i * a.down * inner, phase.data, n, result + i * a.up * inner, inner);
     }
+  }
+
+  template <int N>
+  void mix(const float* x, T* out, int64_t count) const {
+    const int64_t inner = a.inner, down = a.down, up = a.up;
+    float taps[N];
+    for (int k = 0; k < N; ++k) taps[k] = phase.data[k];
+    for (int64_t i = 0; i < count; ++i, x += down * inner, out += up * inner)
+      for_each(inner, [&]<class V>(int64_t c) {
+        V total = read<V>(x + c) * taps[0];
+        for (int k = 1; k < N; ++k) total += read<V>(x + k * inner + c) * taps[k];
+        write(out + c, total);
+      });
   }
 
   // Few numbers per pixel, up: each of the `up` phases is a filter of its own, and their results alternate.
