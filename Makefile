@@ -24,6 +24,7 @@ test: setup
 bench: setup
 	$(BIN)/python -m benchmarks.generator --compile --json benchmarks/results/generator.json
 	$(BIN)/python -m benchmarks.interactive --json benchmarks/results/interactive.json
+	$(BIN)/python -m benchmarks.rasterizer --json benchmarks/results/rasterizer.json
 
 lint: setup
 	$(BIN)/ruff check .

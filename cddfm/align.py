@@ -77,7 +77,7 @@ class Aligned:
 def align(
     picture: Float[Tensor, "1 3 height width"], translation_of: TranslationOf, resolution: int, face: int = 1, name: str = "the picture"
 ) -> Aligned:
-    """Crop the picture to the square that the camera of docs/architecture.md would show around the face.
+    """Crop the picture to the square that the camera of docs/conventions.md would show around the face.
 
     `face` counts from 1, the most prominent first. Raises UserError when there is no such face.
     """

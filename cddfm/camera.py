@@ -1,4 +1,4 @@
-"""The camera and the rigid motion of the head; conventions in docs/architecture.md."""
+"""The camera and the rigid motion of the head; conventions in docs/conventions.md."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ class Camera:
     """A perspective camera on the z axis looking down −z.
 
     distance: centimetres from the plane z = 0. half_height: centimetres seen above and below the centre in that plane.
-    centre_y: height in centimetres that falls on the picture's middle.
+    centre_y, centre_x: where in centimetres the picture's middle lies.
     """
 
     distance: float = 100.0
     half_height: float = 13.5
     centre_y: float = -0.5
+    centre_x: float = 0.0
 
     @property
     def focal(self) -> float:
@@ -29,7 +30,7 @@ class Camera:
         """World points (cm) → (ndc x, ndc y, depth): ndc in [−1, 1] inside the picture, y up; depth in cm from the camera."""
         x, y, z = points.unbind(-1)
         depth = self.distance - z
-        return torch.stack([self.focal * x / depth, self.focal * (y - self.centre_y) / depth, depth], dim=-1)
+        return torch.stack([self.focal * (x - self.centre_x) / depth, self.focal * (y - self.centre_y) / depth, depth], dim=-1)
 
 
 def rotation(pose: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch 3 3"]:
@@ -54,6 +55,12 @@ def place(
 ) -> Float[Tensor, "batch points 3"]:
     """Rigid motion of the head: v′ = R (v − pivot) + pivot + translation."""
     return (vertices - pivot) @ rotation(pose).transpose(1, 2) + pivot + translation[:, None, :]
+
+
+def to_ndc(pixels: Float[Tensor, "batch points 2"], resolution: int) -> Float[Tensor, "batch points 2"]:
+    """The inverse of `to_pixels`."""
+    x, y = ((pixels + 0.5) * 2 / resolution).unbind(-1)
+    return torch.stack([x - 1, 1 - y], dim=-1)
 
 
 def to_pixels(ndc: Float[Tensor, "batch points 2"], resolution: int) -> Float[Tensor, "batch points 2"]:

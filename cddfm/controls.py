@@ -26,6 +26,9 @@ SIDES = ("_L", "_R")
 WARMTH = 0.25
 """Warmth 1 makes red light stronger and blue light weaker by this part."""
 
+TINT = 0.25
+"""Tint 1 makes green light weaker by this part."""
+
 
 @dataclass(frozen=True)
 class Control:
@@ -92,7 +95,8 @@ def _changed_light(light: Float[Tensor, "batch 27"], values: Mapping[str, float]
         light = turn(light, azimuth, elevation)
     bands = light.unflatten(1, (9, 3))
     warmth = values.get("warmth", 0.0) * WARMTH
-    bands = bands * bands.new_tensor([1.0 + warmth, 1.0, 1.0 - warmth]) * values.get("intensity", 1.0)
+    tint = values.get("tint", 0.0) * TINT
+    bands = bands * bands.new_tensor([1.0 + warmth, 1.0 - tint, 1.0 - warmth]) * values.get("intensity", 1.0)
     ambient = bands[:, :1] * values.get("ambient", 1.0)
     return torch.cat([ambient, bands[:, 1:]], dim=1).flatten(1)
 
@@ -110,6 +114,7 @@ LIGHT_CONTROLS = (
     Control("intensity", "light", "×", 0.0, 3.0, "factor on all light", neutral=1.0),
     Control("ambient", "light", "×", 0.0, 3.0, "factor on the light that comes from everywhere alike", neutral=1.0),
     Control("warmth", "light", "", -1.0, 1.0, "> 0 redder, < 0 bluer"),
+    Control("tint", "light", "", -1.0, 1.0, "> 0 more magenta, < 0 greener"),
 )
 
 POSE_RANGE = {"pitch": 30.0, "yaw": 45.0, "roll": 30.0}

@@ -8,6 +8,7 @@ of Ramamoorthi and Hanrahan ("An Efficient Representation for Irradiance Environ
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -81,6 +82,35 @@ def dominant(light: Float[Tensor, "batch 27"]) -> tuple[Float[Tensor, batch], Fl
     grey = light.unflatten(1, (LIGHT_BANDS, 3)) @ torch.tensor(LUMINANCE, device=light.device)
     y, z, x = grey[:, 1], grey[:, 2], grey[:, 3]
     return torch.atan2(x, z), torch.atan2(y, torch.hypot(x, z))
+
+
+@dataclass(frozen=True)
+class NamedLight:
+    """One distant light and white ambient light, by name, per image. azimuth, elevation: radians. intensity: of the strongest colour
+    channel. colour: relative to that, in [0, 1]. ambient: shading without the distant light."""
+
+    azimuth: Float[Tensor, batch]
+    elevation: Float[Tensor, batch]
+    intensity: Float[Tensor, batch]
+    ambient: Float[Tensor, batch]
+    colour: Float[Tensor, "batch 3"]
+
+    def bands(self) -> Float[Tensor, "batch 27"]:
+        return light_from(self.azimuth, self.elevation, self.intensity, self.ambient, self.colour)
+
+    @staticmethod
+    def of(light: Float[Tensor, "batch 27"]) -> NamedLight:
+        """The nearest such light: direction and colour of the linear bands, and what is left of the constant one; inverts `bands`."""
+        azimuth, elevation = dominant(light)
+        bands = light.unflatten(1, (LIGHT_BANDS, 3))
+        towards = direction(azimuth, elevation)[:, [1, 2, 0]]
+        strength = torch.einsum("bic,bi->bc", bands[:, 1:4], towards) / (LINEAR * COSINE_KERNEL[1])
+        strength = strength.clamp(min=0.0)
+        intensity = strength.amax(dim=1)
+        ambient = (bands[:, 0] - strength * SH_CONSTANT * COSINE_KERNEL[0]).mean(dim=1) * SH_CONSTANT
+        lit = (intensity > 1e-6).unsqueeze(1)
+        colour = torch.where(lit, strength / intensity.clamp(min=1e-6).unsqueeze(1), torch.ones_like(strength))
+        return NamedLight(azimuth, elevation, intensity, ambient, colour)
 
 
 def turn(

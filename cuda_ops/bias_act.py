@@ -68,7 +68,7 @@ def activate(y: Tensor, slope: float, gain: float, clamp: float, dtype: torch.dt
 
 def reference_backward(gradient: Tensor, y: Tensor, slope: float, gain: float, clamp: float) -> Tensor:
     wide = widened(y)
-    factor = torch.where(wide < 0, slope * gain, gain).to(wide.dtype)
+    factor = gain + (wide < 0).to(wide.dtype) * (slope * gain - gain)
     if clamp >= 0:
         factor = torch.where(wide.abs() < rounded(clamp, y.dtype), factor, 0.0)
     return (widened(gradient) * factor).to(y.dtype)

@@ -142,5 +142,7 @@ def _targets(architectures: Sequence[str] | None) -> list[str]:
         return ["-gencode", "arch=compute_75,code=[sm_75,compute_75]"]
     targets = []
     for name in architectures:
-        targets += ["-gencode", f"arch={name.replace('sm', 'compute')},code={name}"]
+        virtual = name.replace("sm", "compute")
+        code = f"[{name},{virtual}]" if name == architectures[-1] else name  # the last one's PTX serves what is newer
+        targets += ["-gencode", f"arch={virtual},code={code}"]
     return targets

@@ -7,6 +7,7 @@ Pixel centres lie at x = (ndc_x + 1)·R/2 − 0.5, y = (1 − ndc_y)·R/2 − 0.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,10 @@ EDGE_TOLERANCE = 1e-4
 """Barycentric slack that keeps shared edges closed under rounding."""
 
 
+OURS, PYTORCH3D = BACKENDS = ("ours", "pytorch3d")
+"""Who looks: the code in here, or pytorch3d where it is installed (cuda_ops/rasterize_pytorch3d.py)."""
+
+
 @dataclass(frozen=True)
 class Fragments:
     """What each pixel sees. face: index of the triangle, −1 where empty. barycentric: perspective-correct weights of its corners, 0 where
@@ -33,12 +38,18 @@ class Fragments:
 
 
 def rasterize(
-    vertices: Float[Tensor, "batch vertices 3"], triangles: Int[Tensor, "triangles 3"], resolution: int, cull: bool = False
+    vertices: Float[Tensor, "batch vertices 3"],
+    triangles: Int[Tensor, "triangles 3"],
+    resolution: int,
+    cull: bool = False,
+    backend: str = OURS,
 ) -> Fragments:
     """vertices: (ndc x, ndc y, depth), y up; triangles that touch depth ≤ 0 are dropped.
 
-    cull: drop triangles that wind clockwise on screen (back faces of a closed mesh).
+    cull: drop triangles that wind clockwise on screen (back faces of a closed mesh). backend: one of `BACKENDS`.
     """
+    if backend != OURS:
+        return Fragments(*_backend(backend)(vertices, triangles, resolution, cull))
     screen = torch.stack(
         [
             (vertices[..., 0] + 1) * (resolution / 2) - 0.5,
@@ -51,6 +62,14 @@ def rasterize(
         face = _visible(screen.detach().float(), triangles, resolution, cull)
     locate = torch.ops.cuda_ops.locate if _compiled(screen) else _locate
     return Fragments(face, *locate(screen, triangles, face))
+
+
+def _backend(name: str) -> Callable[[Tensor, Tensor, int, bool], tuple[Tensor, Tensor, Tensor]]:
+    if name != PYTORCH3D:
+        raise ValueError(f"there is no rasteriser {name!r}; choose one of {', '.join(BACKENDS)}")
+    from cuda_ops.rasterize_pytorch3d import rasterize_pytorch3d
+
+    return rasterize_pytorch3d
 
 
 def _compiled(screen: Tensor) -> bool:

@@ -47,13 +47,12 @@ torch.library.define(
 
 
 @torch.library.impl("cuda_ops::styled_conv2d", "default")
-def forward(
+def _forward(
     x: Tensor, weight: Tensor, style: Tensor, noise: Tensor | None, bias: Tensor,
-    up: int, demodulate: bool, gain: float, slope: float, clamp: float, out: Tensor | None = None,
+    up: int, demodulate: bool, gain: float, slope: float, clamp: float,
 ) -> Tensor:  # fmt: skip
-    """The layer; into `out` if one is given."""
     factor = output_factor(weight, style, demodulate, gain)
-    return winograd.styled(x, weight, up, style, factor, noise, bias, slope, gain, clamp, out)
+    return winograd.styled(x, weight, up, style, factor, noise, bias, slope, gain, clamp)
 
 
 @torch.library.impl("cuda_ops::styled_conv2d_backward", "default")

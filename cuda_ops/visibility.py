@@ -1,6 +1,6 @@
-"""The rasteriser's compiled operators on the CPU (csrc/cpu/register_rasterize.cpp), for float32; cuda_ops/rasterize.py defines what they do.
+"""The rasteriser's compiled operators on the CPU (csrc/cpu/register_rasterize.cpp), in float32; cuda_ops/rasterize.py says what they do.
 
-Contract of `cuda_ops::locate(screen, triangles, face)`: perspective-correct barycentrics [batch, height, width, 3] and depth at every pixel's face.
+Contract of `cuda_ops::locate(screen, triangles, face)`: perspective-correct barycentrics [batch, height, width, 3] and depth at each pixel.
 Its backward is one pass over the pixels; where that is to be differentiated again, it is made of torch's operators.
 """
 

@@ -1,8 +1,8 @@
 """3 × 3 convolutions in fewer multiplications (Winograd 1980; Lavin and Gray 2016), compiled for the CPU: csrc/cpu/winograd.cpp.
 
 Contract of `cuda_ops::convolve3x3(x, weight, kind, transposed, mirrored)`, float32 on the CPU: "same" has stride 1 and padding 1; "up" is
-the transposed convolution of stride 2, h → 2h + 1; "down" has stride 2 and no padding, 2h + 1 → h. The weight is [out, in, 3, 3]; transposed
-exchanges out and in, mirrored turns the taps around.
+the transposed convolution of stride 2, h → 2h + 1; "down" has stride 2 and no padding, 2h + 1 → h. The weight is [out, in, 3, 3];
+transposed exchanges out and in, mirrored turns the taps around.
 Contract of `cuda_ops::convolve3x3_weight(x, grad, kind)`: the gradient [channels of grad, channels of x, 3, 3] of the weight, same and up.
 Each is bilinear and its derivatives are the others, so gradients of every order exist.
 
@@ -85,15 +85,13 @@ def styled(
     slope: float,
     gain: float,
     clamp: float,
-    out: Float[Tensor, "batch out_channels out_height out_width"] | None = None,
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """clamp(leaky(convolution(x · style) · factor + gain · (noise + bias)), ±clamp), all in one go; channels_last, no gradients.
 
-    up = 2: the transposed convolution and its FIR, to exactly twice the size. clamp < 0: none. out: a buffer for the result.
+    up = 2: the transposed convolution and its FIR, to exactly twice the size. clamp < 0: none.
     """
     batch, _, height, width = x.shape
-    if out is None:
-        out = torch.ops.cuda_ops_cpu.new_picture(batch, weight.shape[0], up * height, up * width)
+    out = torch.ops.cuda_ops_cpu.new_picture(batch, weight.shape[0], up * height, up * width)
     scheme = choose("up", batch, 2 * height + 1, 2 * width + 1) if up == 2 else choose("same", batch, height, width)
     parameters = [native.parameter(tensor) for tensor in (style, factor, noise, bias)]
     torch.ops.cuda_ops_cpu.winograd_convolve(

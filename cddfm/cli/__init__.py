@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cddfm.cli import controls, doctor, edit, evaluate, generator, morphable, training, world
+from cddfm.cli import controls, doctor, edit, evaluate, fit, generator, morphable, training, world
 
 INTERRUPTED = 130
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 edit.register(app)
 controls.register(app)
+fit.register(app)
 evaluate.register(app)
 world.register(app)
 generator.register(app)

@@ -41,7 +41,7 @@ def first_pose(subject: Subject, landmarks: Float[Tensor, "68 2"], trusted: Floa
     pose = _angles(turned)
     near = sizes.mean().clamp(camera.focal / (3 * camera.distance), 3 * camera.focal / camera.distance)
     depth = camera.focal / near
-    place = torch.stack([target[0] / near, target[1] / near + camera.centre_y, camera.distance - depth])
+    place = torch.stack([target[0] / near + camera.centre_x, target[1] / near + camera.centre_y, camera.distance - depth])
     pivot = model.pivot.to(landmarks)
     translation = place - (turned @ (middle - pivot) + pivot)
     neutral = FaceParams.neutral(subject.layout, 1)

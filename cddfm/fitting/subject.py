@@ -80,9 +80,12 @@ class Turn:
 
     @staticmethod
     def of(pose: Float[Tensor, 3]) -> Turn:
-        """derivative[:, :, k] is the change of the matrix with angle k."""
-        changes = torch.func.jacfwd(lambda angles: rotation(angles[None])[0])(pose)
-        return Turn(rotation(pose[None])[0], changes)
+        """derivative[:, :, k] is the change of the matrix with angle k: a turn about the axis that this angle turns about."""
+        matrix, zero = rotation(pose[None])[0], torch.zeros_like(pose[0])
+        across = torch.stack([-pose[2].sin(), pose[2].cos(), zero])
+        axes = torch.stack([-matrix[:, 0], across, torch.stack([zero, zero, zero + 1])])
+        changes = torch.linalg.cross(axes[:, :, None].expand(-1, -1, 3), matrix.expand(3, -1, -1), dim=1)
+        return Turn(matrix, changes.permute(1, 2, 0))
 
 
 def projection(camera: Camera, points: Float[Tensor, "points 3"]) -> tuple[Float[Tensor, "points 2"], Float[Tensor, "points 2 3"]]:
@@ -90,6 +93,6 @@ def projection(camera: Camera, points: Float[Tensor, "points 3"]) -> tuple[Float
     x, y, z = points.unbind(-1)
     depth = camera.distance - z
     near, zero = camera.focal / depth, torch.zeros_like(depth)
-    across, up = near * x, near * (y - camera.centre_y)
+    across, up = near * (x - camera.centre_x), near * (y - camera.centre_y)
     rows = torch.stack([near, zero, across / depth], dim=-1), torch.stack([zero, near, up / depth], dim=-1)
     return torch.stack([across, up], dim=-1), torch.stack(rows, dim=-2)

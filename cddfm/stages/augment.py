@@ -71,7 +71,7 @@ class Warp:
         camera = camera or Camera()
         axis = torch.zeros(len(params), 3, device=params.pose.device)
         turned = rotation(torch.cat([axis[:, :2], self.turn[:, None]], dim=1))
-        centre = torch.tensor([0.0, camera.centre_y, 0.0], device=params.pose.device)
+        centre = torch.tensor([camera.centre_x, camera.centre_y, 0.0], device=params.pose.device)
         place = (turned @ (pivot + params.translation - centre).unsqueeze(-1)).squeeze(-1)
         depth = (camera.distance - place[:, 2:]) / self.scale[:, None]
         sideways = place[:, :2] + self.shift * depth / camera.focal

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from cddfm.camera import Camera, place, rotation, to_pixels
+from cddfm.camera import Camera, place, rotation, to_ndc, to_pixels
 
 
 def test_middle_and_edge_of_the_picture():
@@ -32,3 +32,8 @@ def test_the_pivot_only_moves_by_the_translation():
 def test_pixels_of_the_corners():
     corners = torch.tensor([[[-1.0, 1.0], [1.0, -1.0]]])
     torch.testing.assert_close(to_pixels(corners, 64), torch.tensor([[[-0.5, -0.5], [63.5, 63.5]]]))
+    torch.testing.assert_close(to_ndc(to_pixels(corners, 64), 64), corners)
+
+
+def test_the_middle_may_lie_aside():
+    assert Camera(centre_x=2.0).project(torch.tensor([[[2.0, -0.5, 0.0]]]))[0, 0].tolist() == [0.0, 0.0, 100.0]

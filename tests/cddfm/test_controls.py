@@ -95,3 +95,9 @@ def test_sweeps_include_their_ends(controls: Controls) -> None:
     for text in ("yaw=-30:30", "yaw=-30:30:1", "yaw=0:90:3", "yow=0:1:2", "yaw"):
         with pytest.raises(UserError):
             controls.parse_sweep(text)
+
+
+def test_warmth_and_tint_colour_the_light(controls, tiny_model):
+    params = FaceParams.neutral(tiny_model.layout, 1)
+    change = controls.parse("warmth=1,tint=1", "light").deltas(params)["light"][0, :3] / params.light[0, :3]
+    assert change.tolist() == pytest.approx([0.25, -0.25, -0.25], abs=1e-6)

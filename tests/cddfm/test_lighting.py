@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cddfm.camera import rotation
-from cddfm.lighting import direction, dominant, harmonics, light_from, scale, shade, to_srgb, turn
+from cddfm.lighting import NamedLight, direction, dominant, harmonics, light_from, scale, shade, to_srgb, turn
 from cddfm.params import FaceParams, ParamLayout
 
 
@@ -65,3 +65,15 @@ def test_scale_and_curve():
     torch.testing.assert_close(scale(light, torch.tensor([2.0, 0.5]))[1], light[1] / 2)
     assert to_srgb(torch.tensor([0.0, 1.0, 9.0])).tolist() == pytest.approx([-1.0, 1.0, 1.0])
     assert to_srgb(torch.tensor(0.214041)).item() == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_named_light_is_found_again():
+    named = NamedLight(
+        torch.tensor([0.5, -0.9]), torch.tensor([0.3, 0.1]), torch.tensor([0.8, 0.5]), torch.tensor([0.4, 0.2]),
+        torch.tensor([[1.0, 0.9, 0.7], [0.6, 0.8, 1.0]]),
+    )  # fmt: skip
+    found = NamedLight.of(named.bands())
+    for name in ("azimuth", "elevation", "intensity", "ambient", "colour"):
+        torch.testing.assert_close(getattr(found, name), getattr(named, name), atol=1e-5, rtol=1e-4)
+    neutral = NamedLight.of(FaceParams.neutral(ParamLayout(1, 1, 1), 1).light)
+    assert neutral.intensity.item() == 0 and neutral.ambient.item() == pytest.approx(1.0)

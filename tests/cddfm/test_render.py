@@ -7,7 +7,7 @@ from cddfm.camera import Camera
 from cddfm.lighting import light_from, shade, to_srgb
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
-from cddfm.render import project_landmarks, render, skin_mesh
+from cddfm.render import project_landmarks, render, seen_landmarks, skin_mesh
 
 RADIUS = 8.0
 
@@ -108,3 +108,35 @@ def test_landmarks_agree_and_supersampling_softens_the_edge(ball):
     assert drawn.image.shape == (2, 3, 24, 24) and drawn.depth.shape == (2, 24, 24)
     nearer = render(ball, params, 24, camera=Camera(distance=50.0))
     assert nearer.mask.sum() > drawn.mask.sum()
+
+
+def test_normals_are_the_spheres_and_turn_with_it(ball):
+    drawn = render(ball, lit(ball), 33)
+    covered = drawn.depth[0] > 0
+    assert torch.equal(drawn.normals[0].norm(dim=0) > 0.5, covered)
+    torch.testing.assert_close(drawn.normals[0][:, 16, 16], torch.tensor([0.0, 0.0, 1.0]), atol=5e-3, rtol=0)
+    assert drawn.normals[0, 0, 16, 22] > 0.3 and drawn.normals[0, 1, 10, 16] > 0.3
+    assert render(ball, lit(ball), 16, supersample=2).normals.shape == (1, 3, 16, 16)
+
+
+def test_depth_and_normals_carry_gradients(ball):
+    translation = torch.zeros(1, 3, requires_grad=True)
+    drawn = render(ball, lit(ball).replace(translation=translation), 16)
+    (drawn.depth.sum() + drawn.normals[:, 0].abs().sum()).backward()
+    assert translation.grad[0, 2] < -10
+
+
+def test_landmarks_on_the_far_side_are_hidden(ball):
+    params = lit(ball)
+    drawn = render(ball, params, 64)
+    away = ball.mean[ball.landmarks][:, 2]
+    assert drawn.visible[0][away > 1.5].all() and not drawn.visible[0][away < -3].any()
+    turned = render(ball, params.replace(pose=torch.tensor([[0.0, 1.2, 0.0]])), 64)
+    assert not torch.equal(turned.visible, drawn.visible)
+
+
+def test_a_point_is_seen_when_nothing_nearer_is_there():
+    depth = torch.zeros(1, 8, 8)
+    depth[0, :, 4:] = 50.0
+    points = torch.tensor([[[0.5, 0.0, 50.2], [0.5, 0.0, 51.0], [-0.5, 0.0, 70.0], [1.5, 0.0, 10.0], [0.0, 0.0, -1.0]]])
+    assert seen_landmarks(points, depth)[0].tolist() == [True, False, True, False, False]
