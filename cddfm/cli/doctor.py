@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,12 +14,10 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show torch, compilers and compiled operators. With --build, exit code 1 if something that should build does not."""
-    import logging
-
     from cddfm.report import show_json, show_table
 
-    logging.getLogger("cuda_ops").setLevel(logging.ERROR)  # the table says it
-    facts = examine(build)
+    with _quiet_log():
+        facts = examine(build)
     if as_json:
         show_json(facts)
     else:
@@ -27,6 +27,20 @@ def doctor(
     states = {device: found["state"] for device, found in facts["operators"].items()}
     if build and ("failed" in states.values() or states["cpu"] == "impossible"):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Without the log's word on what is not used: the table says it."""
+    import logging
+
+    logger = logging.getLogger("cuda_ops")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def examine(build: bool) -> dict[str, dict[str, Any]]:
