@@ -29,6 +29,9 @@ LANDMARK_ROUNDS = 24
 FINEST_LANDMARKS = 1.0e-3
 """Landmarks are never trusted beyond this (ndc): an eighth of a pixel at 224."""
 
+ESTIMATED_LANDMARKS = 0.03
+"""How far (ndc) an estimator's landmarks are trusted: 0.4 cm."""
+
 LANDMARK_FREEDOM = 4.0
 PIXEL_FREEDOM = 2.0
 """Degrees of freedom of Student's t: how readily outliers are let go."""
@@ -40,15 +43,14 @@ LIGHT_ROUNDS = 6
 LARGEST_VIEW = 6000
 """Pixels that are looked at in one round; of more, every second, third, …"""
 
-FINEST_COLOUR = 0.012
+FINEST_COLOUR = 0.006
 """Colours are never trusted beyond this (share of the range)."""
 
-PATCHES = 150.0
-"""Errors of neighbouring pixels go together: all pixels count as so many independent ones where the model explains the picture to
-`FINEST_COLOUR`. Where it does not, what is left is no noise but something else (shadows, shine, make-up), and they count as fewer."""
-
+SHAPE_PATCHES, TONE_PATCHES = 50.0, 300.0
 SHAPE_CAUTION, TONE_CAUTION = 3.0, 1.0
-"""How many fewer, as powers of `FINEST_COLOUR` over the spread: shape is misled by shadows, colour less so."""
+"""Errors of neighbouring pixels go together: all pixels count as so many independent ones where the model explains the picture to
+`FINEST_COLOUR`. Where it does not, what is left is no noise but something else (shadows, shine, make-up), and they count as fewer, by a
+power of `FINEST_COLOUR` over the spread: shape is misled by shadows, colour less so."""
 
 CELLS = 10
 SHADOW = 0.06
@@ -73,7 +75,7 @@ class Evidence:
 
     picture: Float[Tensor, "1 3 side side"]
     mask: Float[Tensor, "1 1 side side"] | None
-    landmarks: Float[Tensor, "68 2"] | None
+    landmarks: Float[Tensor, "68 2"]
     deviation: float
 
 
@@ -101,21 +103,25 @@ def fit(
 ) -> Fit:
     """Parameters of the face in a square picture in [−1, 1] that the camera took.
 
-    landmarks: iBUG-68 in ndc (y up); NaN rows are unknown. start: where to begin; needed without landmarks. mask: the skin's share of
-    pixels, where it is known. landmark_deviation: their precision in ndc; found from the data when left out.
+    landmarks: iBUG-68 in ndc (y up); NaN rows are unknown. start: where to begin; without landmarks needed, and its own
+    are trusted a little. mask: the skin's share of pixels, where it is known. landmark_deviation: the landmarks' precision in ndc;
+    found from the data when left out.
     """
     if landmarks is None and start is None:
         raise ValueError("fitting needs landmarks or parameters to start from")
     subject, prior = Subject(model, camera or Camera()), Prior.of(model)
     report = on_step or (lambda position, facts: None)
-    deviation = landmark_deviation or FINEST_LANDMARKS
-    flat = prior.centre if start is None else start.flatten()[0].to(prior.centre)
-    if landmarks is not None:
-        flat, deviation = fit_landmarks(subject, prior, landmarks.to(flat.device), start, landmark_deviation, report)
+    given = landmarks is not None
+    if landmarks is None:
+        assert start is not None
+        landmarks = landmark_jacobian(subject, start.flatten()[0].to(prior.centre))[0]
+        landmark_deviation = landmark_deviation or ESTIMATED_LANDMARKS
+    landmarks = landmarks.to(prior.centre.device)
+    flat, deviation = fit_landmarks(subject, prior, landmarks, start, landmark_deviation, report)
     evidence = Evidence((picture + 1) / 2, mask, landmarks, deviation)
     flat, error = fit_pixels(subject, prior, evidence, flat, report)
     remaining = None
-    if landmarks is not None:
+    if given:
         known = landmarks.isfinite().all(dim=1)
         away = (landmark_jacobian(subject, flat)[0] - landmarks)[known]
         remaining = float(away.square().sum(1).mean().sqrt())
@@ -215,7 +221,7 @@ def _tone_normal(subject: Subject, view: View, flat: Tensor, target: _Target) ->
     """Light and albedo alone: the picture is nearly linear in them."""
     light, slices = subject.params(flat).light, subject.layout.slices
     residual, weight, spread, error = _judge(view, target)
-    weight = weight * PATCHES * (FINEST_COLOUR / spread) ** TONE_CAUTION
+    weight = weight * TONE_PATCHES * (FINEST_COLOUR / spread) ** TONE_CAUTION
     jacobian = flat.new_zeros(len(view.pixel), 3, subject.layout.total)
     jacobian[:, :, slices["albedo"]] = albedo_jacobian(subject, view, light)
     jacobian[:, :, slices["light"]] = light_jacobian(view, light)
@@ -225,11 +231,11 @@ def _tone_normal(subject: Subject, view: View, flat: Tensor, target: _Target) ->
 def _all_normal(subject: Subject, view: View, flat: Tensor, target: _Target, evidence: Evidence) -> Normal:
     """Everything, from pixels and landmarks."""
     residual, weight, spread, _ = _judge(view, target)
-    weight = weight * PATCHES * (FINEST_COLOUR / spread) ** SHAPE_CAUTION
+    weight = weight * SHAPE_PATCHES * (FINEST_COLOUR / spread) ** SHAPE_CAUTION
     jacobian = pixel_jacobian(subject, view, flat)
     cell = view.pixel // target.side * CELLS // target.side * CELLS + view.pixel % target.side * CELLS // target.side
     normal = Normal.of(jacobian.flatten(0, 1), residual.flatten(), weight.repeat_interleave(3)) + _shadows(jacobian, residual, weight, cell)
-    return normal if evidence.landmarks is None else normal + _landmark_normal(subject, flat, evidence)
+    return normal + _landmark_normal(subject, flat, evidence)
 
 
 def _shadows(
@@ -245,7 +251,6 @@ def _shadows(
 
 
 def _landmark_normal(subject: Subject, flat: Tensor, evidence: Evidence) -> Normal:
-    assert evidence.landmarks is not None
     known = evidence.landmarks.isfinite().all(dim=1).double()
     seen, jacobian = landmark_jacobian(subject, flat.double())
     away = seen - evidence.landmarks.double().nan_to_num(0.0)

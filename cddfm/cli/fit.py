@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from cddfm.morphable import MorphableModel
     from cddfm.stack import Stack
 
-ESTIMATED_DEVIATION = 0.03
-"""How far (ndc) the estimator's landmarks are trusted."""
-
 NAMES = ("parameters.json", "head.obj", "overlay.png")
 
 
@@ -132,12 +129,13 @@ def _estimate(networks: Stack, model: MorphableModel, square: Float[Tensor, "1 3
     """What the estimator reads: where to start (for its own model), and landmarks with how far they are trusted."""
     import torch
 
+    from cddfm.fit import ESTIMATED_LANDMARKS
     from cddfm.render import project_landmarks
 
     with torch.no_grad():
         params = networks.estimator(square)
         marks = project_landmarks(networks.model, params)[0]
-    return (params if model is networks.model else None), marks, ESTIMATED_DEVIATION
+    return (params if model is networks.model else None), marks, ESTIMATED_LANDMARKS
 
 
 def _without_landmarks(found: Fit) -> Fit:
