@@ -40,7 +40,7 @@ def relief(backward: Tensor, up: Tensor) -> Tensor:
     for path, width, amount in FOLDS:
         distance, share = to_path(flat, column(path))
         height = height + amount * bump((distance / width) ** 2) * soft_step(share, 1.0, 0.8).clamp(min=0.15)
-    height = height - 0.75 * bump(((backward - 0.12) / 0.55) ** 2 + ((up + 0.25) / 0.62) ** 2)
+    height = height - 0.62 * bump(((backward - 0.12) / 0.55) ** 2 + ((up + 0.25) / 0.62) ** 2)
     height = height - 0.22 * bump(((backward - 0.1) / 0.4) ** 2 + ((up - 0.62) / 0.3) ** 2)
     height = height + 0.36 * bump(((backward + 0.80) / 0.22) ** 2 + ((up + 0.35) / 0.38) ** 2)
     return height + 0.14 * bump(((backward + 0.15) / 0.45) ** 2 + ((up + 2.1) / 0.5) ** 2)
@@ -59,14 +59,14 @@ def ear(side: int, offset: int) -> Part:
     back = torch.cat([torch.stack([turn.cos(), turn.sin()], -1) * (outline * radius)[:, None] for radius, _ in BACK])
     backward, up = torch.cat([front, back]).unbind(-1)
     depth = torch.cat([depth, column([level for _, level in BACK]).repeat_interleave(SECTORS)])
-    flare, lean = math.radians(27.0), 0.20
+    flare, lean = math.radians(33.0), 0.20
     along = backward + 1.1
     curl = 0.05 * (along.clamp(min=0.0)) ** 2
     outward = depth * math.cos(flare) + along * math.sin(flare) - curl
     behind = along * math.cos(flare) - depth * math.sin(flare)
-    # The front of the ear sinks into the head.
-    sink = 0.45 * soft_step(along, 0.7, -0.1)
-    points = torch.stack([side * (7.42 + outward - sink), -2.15 + 0.98 * up, -7.45 - behind - lean * up], dim=-1)
+    # The lobe turns in towards the jaw; the front of the ear sinks into the head.
+    sink = 0.45 * soft_step(along, 0.7, -0.1) + 0.55 * soft_step(up, -1.2, -2.8)
+    points = torch.stack([side * (7.50 + outward - sink), -2.15 + 0.98 * up, -7.45 - behind - lean * up], dim=-1)
     triangles = fan_and_rings(len(RINGS) + len(BACK), SECTORS, offset)
     return Part(points, triangles if side > 0 else triangles.flip(1))
 

@@ -103,10 +103,10 @@ def lip_moves(clay: Clay, lower: Tensor) -> dict[str, Float[Tensor, "vertices 3"
     chin = bump((clay.x / 1.9) ** 2 + ((clay.y + 9.6) / 1.1) ** 2) * clay.face * soft_tissue(clay.template)
     moves = {
         "mouthRollUpper": clay.shift(above, 0.0, -0.42, -0.42)
-        + clay.shift(edge_up, 0.0, 0.05, -0.65)
+        + clay.shift(edge_up, 0.0, -0.12, -0.40)
         + clay.shift(inside * on_upper, 0, 0, -0.3),
         "mouthRollLower": clay.shift(under, 0.0, 0.55, -0.35)
-        + clay.shift(edge_low, 0.0, 0.05, -0.70)
+        + clay.shift(edge_low, 0.0, 0.10, -0.42)
         + clay.shift(inside * on_lower, 0, 0, -0.3),
         "mouthShrugUpper": clay.shift(near, 0.0, 0.42, 0.06),
         "mouthShrugLower": clay.shift(near, 0.0, 0.34, 0.34)
@@ -135,7 +135,9 @@ def funnel(clay: Clay, lower: Tensor) -> Float[Tensor, "vertices 3"]:
     tissue = soft_tissue(clay.template)
     near = bump((x / 2.0) ** 2 + ((y + 6.85) / 1.25) ** 2) * soft_step(z, -2.5, 0.5) * tissue
     apart = near * (0.72 * (1 - lower) - 1.0 * lower) * bump((x / 1.5) ** 2) ** 0.6
-    return torch.stack([-0.20 * x * near, apart, 0.85 * near], dim=-1)
+    lips = torch.stack([-0.34 * x * near, apart, 0.85 * near], dim=-1)
+    behind = clay.template.mask("teeth_lower", "tongue").double()
+    return lips + 0.16 * behind[:, None] * jaw_open(clay.template, lower)
 
 
 def with_wrinkles(clay: Clay, name: str, sign: float) -> Float[Tensor, "vertices 3"]:
@@ -179,7 +181,7 @@ def expression_modes(template: Template) -> dict[str, Float[Tensor, "vertices 3"
     tissue = soft_tissue(template)
     mouth = bump((x / 2.7) ** 2 + ((y + 6.85) / 1.7) ** 2) * soft_step(z, -2.5, 0.5) * tissue
     modes = {"jawOpen": jaw_open(template, lower)}
-    modes["jawForward"], modes["jawLeft"] = clay.shift(jaw, 0.0, -0.14, 1.0), clay.shift(jaw, 0.88, 0.0, 0.0)
+    modes["jawForward"], modes["jawLeft"] = clay.shift(jaw, 0.0, -0.04, 1.0), clay.shift(jaw, 0.88, 0.0, 0.0)
     modes["jawRight"] = clay.shift(jaw, -0.88, 0.0, 0.0)
     for name, (travel, reach) in LEFT.items():
         for suffix, sign in (("L", 1.0), ("R", -1.0)):

@@ -50,7 +50,7 @@ SHAPE: dict[str, Field] = {
         c.move(up=-0.05 * c.spot(2.8, 2.4, 3.0, 1.0), forward=0.20 * c.spot(2.2, 2.2, 3.2, 0.8))
         + c.stroke(((0.9, 2.0), (2.4, 2.3), (4.0, 2.2)), 0.45, 0.06, 0.0)
     ),
-    "browHeight": lambda c: c.move(up=0.17 * c.spot(3.4, 2.6, 3.0, 1.0)),
+    "browHeight": lambda c: c.move(up=0.11 * c.spot(3.4, 2.6, 3.0, 1.0)),
     "browArch": lambda c: c.move(
         up=0.13 * c.spot(3.6, 2.8, 1.1, 0.8) - 0.10 * c.spot(1.2, 2.4, 0.9, 0.8) - 0.06 * c.spot(5.6, 1.9, 0.8, 0.8)
     ),
@@ -79,14 +79,14 @@ SHAPE: dict[str, Field] = {
     "lowerLip": lambda c: c.move(up=-0.13 * c.lower_lip(), forward=0.05 * c.lower_lip() + 0.06 * c.pout() * (c.level >= 9)),
     "cupidBow": lambda c: c.move(up=0.07 * c.upper_lip() * (bump(((c.side - 0.6) / 0.3) ** 2) - 0.8 * bump((c.x / 0.25) ** 2))),
     "lipCorners": lambda c: c.move(up=0.08 * c.spot(2.4, -6.95, 0.6, 0.5)),
-    "jawWidth": lambda c: c.move(outwards=0.20 * c.spot(6.0, -8.0, 2.4, 2.4)),
+    "jawWidth": lambda c: c.move(outwards=0.17 * c.spot(6.0, -8.0, 2.4, 2.4)),
     "jawAngle": lambda c: c.move(
         0.15 * c.spot(6.2, -7.6, 1.4, 1.3), -0.16 * bump(((c.z + 4.0) / 1.8) ** 2 + ((c.y + 8.8) / 1.6) ** 2), 0.0
     ),
     "jawForward": lambda c: c.move(forward=0.19 * soft_step(c.y, -1.5, -9.0) * c.front),
     "chinLength": lambda c: c.move(up=-0.20 * soft_step(c.y, -7.4, -10.5) * c.front * bump((c.x / 5.0) ** 2)),
     "chinProtrusion": lambda c: c.move(forward=0.28 * c.spot(0.0, -10.3, 2.6, 1.5)),
-    "chinWidth": lambda c: c.move(outwards=0.20 * c.spot(2.6, -10.4, 1.6, 1.4)),
+    "chinWidth": lambda c: c.move(outwards=0.12 * c.spot(2.6, -10.4, 1.6, 1.4)),
     "chinCleft": lambda c: c.stroke(((0.0, -9.2), (0.0, -10.5)), 0.24, -0.05, 0.0) + c.stroke(((0.7, -9.6), (0.7, -10.2)), 0.45, 0.03, 0.0),
     "earSize": _ear_size,
     "earFlare": _ear_flare,
@@ -97,7 +97,7 @@ SHAPE: dict[str, Field] = {
         c.move(up=-0.22 * bump((c.x / 3.2) ** 2 + ((c.z + 1.2) / 1.7) ** 2) * soft_step(c.y, -9.5, -11.0) * c.skin)
         + c.stroke(((0.0, -12.2), (2.6, -11.8), (4.5, -10.8)), 0.8, 0.13, 0.0, -6.0)
     ),
-    "jowls": lambda c: c.stroke(((3.2, -9.3), (4.3, -8.6)), 0.75, 0.11, 0.0) + c.move(up=-0.06 * c.spot(4.0, -8.6, 1.2, 1.4)),
+    "jowls": lambda c: c.stroke(((3.3, -9.2), (4.5, -8.4)), 1.0, 0.12, 0.0) + c.move(up=-0.06 * c.spot(4.0, -8.6, 1.2, 1.4)),
     "nasolabialFolds": lambda c: (
         c.stroke(((1.85, -3.9), (2.4, -4.8), (2.95, -5.8), (3.2, -6.6)), 0.20, -0.075, 0.3)
         + c.stroke(((2.3, -3.7), (2.9, -4.6), (3.5, -5.7)), 0.42, 0.055, 0.0)

@@ -13,11 +13,11 @@ GROUPS: dict[str, dict[str, float]] = {
     "masculinity": {
         "browRidge": 0.8, "jawWidth": 0.45, "jawAngle": 0.7, "chinWidth": 0.6, "chinLength": 0.4, "chinProtrusion": 0.3, "noseLength": 0.25,
         "noseWidth": 0.25, "noseBridge": 0.25, "browHeight": -0.6, "eyeSize": -0.4, "upperLip": -0.4, "lowerLip": -0.3, "larynx": 0.9,
-        "neckWidth": 0.7, "foreheadSlope": -0.4, "cheekFullness": -0.25, "browHair": 0.5, "lashLength": -0.5, "faceWidth": 0.15,
+        "neckWidth": 0.7, "foreheadSlope": -0.4, "cheekFullness": -0.25, "browHair": 0.5, "lashLength": -0.5,
         "browArch": -0.6, "lipCorners": -0.15, "foreheadRound": -0.4,
     },
     "ageing": {
-        "jowls": 1.1, "nasolabialFolds": 0.9, "marionetteLines": 1.1, "foreheadLines": 1.0, "eyeBags": 1.1, "crowsFeet": 1.1,
+        "jowls": 0.7, "nasolabialFolds": 0.9, "marionetteLines": 1.1, "foreheadLines": 1.0, "eyeBags": 1.1, "crowsFeet": 1.1,
         "hollowCheeks": 0.4, "upperLip": -0.4, "lowerLip": -0.35, "earLobe": 0.6, "earSize": 0.3, "noseLength": 0.25, "tipAngle": -0.3,
         "lidFold": 0.7, "browHeight": -0.35, "philtrumLength": 0.35, "lipCorners": -0.4, "doubleChin": 0.25, "eyeOpening": -0.4,
     },
@@ -31,7 +31,7 @@ GROUPS: dict[str, dict[str, float]] = {
     },
     "ancestryEast": {
         "epicanthus": 1.0, "noseBridge": -0.7, "midface": -0.3, "cheekbones": 0.7, "eyeDepth": 0.7, "eyeTilt": 0.5, "browRidge": -0.5,
-        "noseTip": -0.4, "faceWidth": 0.4, "eyeOpening": -0.4, "noseHump": -0.5, "browHeight": 0.3,
+        "noseTip": -0.4, "eyeOpening": -0.4, "noseHump": -0.5, "browHeight": 0.3,
     },
     "ancestrySouth": {
         "noseHump": 0.8, "noseLength": 0.5, "tipAngle": -0.5, "eyeSize": 0.6, "browHair": 0.6, "lashLength": 0.5, "lidFold": 0.4,

@@ -21,7 +21,7 @@ BROW_LINE = ((0.85, 2.22), (1.2, 2.38), (2.4, 2.70), (3.8, 2.80), (4.9, 2.48), (
 BROW_HALF = ((0.8, 0.22), (1.2, 0.36), (2.2, 0.36), (3.8, 0.27), (5.0, 0.18), (5.8, 0.05))
 """Half the brow's height in cm by |x|."""
 
-BROW_HAIRS = 150
+BROW_HAIRS = 260
 UPPER_LASHES, LOWER_LASHES = 40, 22
 
 
@@ -64,7 +64,7 @@ def brow(skin: Float[Tensor, "vertices 3"], normals: Float[Tensor, "vertices 3"]
     lean = torch.deg2rad(through(((0.9, 72.0), (1.6, 50.0), (3.0, 22.0), (4.2, -8.0), (5.7, -38.0)), x) - 22.0 * (over - 0.5))
     length = through(((0.9, 0.5), (2.0, 0.62), (4.0, 0.62), (5.7, 0.4)), x) * (0.85 + 0.3 * ((number * 0.33) % 1.0))
     tip = torch.stack([x + length * lean.cos(), y + length * lean.sin()], dim=1)
-    width = 0.024
+    width = 0.016
     base = torch.stack([x, y], dim=1)
     across = width * torch.stack([-lean.sin(), lean.cos()], dim=1)
     flat = torch.stack([base - across, base + across, tip], dim=1).flatten(0, 1) * column([side, 1.0])
@@ -73,14 +73,16 @@ def brow(skin: Float[Tensor, "vertices 3"], normals: Float[Tensor, "vertices 3"]
     ground = (skin[roots] * shares[..., None]).sum(1)
     normal = (normals[roots] * shares[..., None]).sum(1)
     points = torch.cat([flat, ground[:, 2:]], dim=1) + normal * height[:, None]
-    triangles = _both_sides(BROW_HAIRS, offset)
+    triangles = torch.arange(3 * BROW_HAIRS).view(BROW_HAIRS, 3) + offset
+    triangles = triangles if side < 0 else triangles.flip(1)
     return Grown(Part(points, triangles), roots, shares)
 
 
 def _carriers(skin: Float[Tensor, "vertices 3"], flat: Float[Tensor, "points 2"]) -> tuple[Tensor, Tensor]:
-    """The three front vertices nearest in the frontal view, and barycentric-like weights."""
-    away = torch.cdist(flat, skin[:, :2]) + 100.0 * (skin[:, 2] < -6.0)
-    distance, roots = away.topk(3, dim=1, largest=False)
+    """The three forehead vertices nearest in the frontal view, and barycentric-like weights."""
+    near = ((skin[:, 2] > -6.0) & (skin[:, 1] > 0.5) & (skin[:, 1] < 4.5)).nonzero().flatten()
+    distance, roots = torch.cdist(flat, skin[near, :2]).topk(3, dim=1, largest=False)
+    roots = near[roots]
     weight = 1 / (distance + 0.03) ** 2
     return roots, weight / weight.sum(1, keepdim=True)
 

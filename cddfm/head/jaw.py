@@ -16,10 +16,10 @@ def lower_weight(template: Template) -> Float[Tensor, " vertices"]:
     x, y, _ = template.points.unbind(-1)
     side = x.abs()
     line = -6.86 + 2.2 * soft_step(side, 2.4, 7.2)
-    beyond = (side / 2.2).clamp(max=1.0) ** 4
+    beyond = (side / 2.5).clamp(max=1.0) ** 4
     fade = torch.exp(-(((y - line).abs() / 1.5) ** 1.3))
     upper, lower = 0.5 * beyond * fade, 1 - 0.5 * beyond * fade
-    below = torch.where(template.mask("skin") & (side < 2.5), template.below, (y < line).double())
+    below = torch.where(template.mask("skin") & (side < 2.62), template.below, (y < line).double())
     bag = template.part["bag"]
     columns = (bag.stop - bag.start) // len(BAG_ROWS)
     below[bag] = torch.linspace(-1.0, 2.0, len(BAG_ROWS)).double().clamp(0, 1).repeat_interleave(columns)

@@ -12,8 +12,8 @@ from cddfm.head.numerics import bump, soft_step
 from cddfm.head.sculpt import EYE_CENTRE, EYE_RADIUS
 from cddfm.head.template import Template
 
-SEAM = 0.05
-"""Height in cm over the lower lid's edge at which the lids meet."""
+OVERLAP = 0.08
+"""How far (cm) the edge of a closed upper lid lies beyond the lower one's, so that wider eyes than the mean close, too."""
 
 
 def lids(template: Template, sign: float, upper: float, lower: float) -> Float[Tensor, "vertices 3"]:
@@ -28,17 +28,17 @@ def lids(template: Template, sign: float, upper: float, lower: float) -> Float[T
     top, bottom = points[grid.vertex[grid.eye_row, columns]], points[grid.vertex[grid.eye_row + 1, columns]]
     gap = (top - bottom)[:, 1]
     way = _between(x, top[:, 0], gap)
-    seam = SEAM * bump(((x.abs() - EYE_CENTRE[0]) / 0.9) ** 2)
+    overlap = OVERLAP * bump(((x.abs() - EYE_CENTRE[0]) / 0.9) ** 2)
     is_lower = on_lower_lid(template, sign)
     span = soft_step(x * sign, 0.3, 1.2) * soft_step(points[:, 2], -4.5, -3.0)
     above = soft_step(level, BROW + 0.25, UPPER_LID) * 0.22 + 0.78 * soft_step(level, UPPER_LID - 0.08, UPPER_LID + 0.85)
     under = soft_step(level, CHEEK + 0.45, LOWER_LID)
-    down = upper * (way - seam).clamp(min=0.0) * above
+    down = upper * (way + overlap * (way > 0.05)) * above
     up = lower * way * under
     step = torch.where(is_lower, up, -down) * span * template.mask("skin")
     move = _on_eyeball(points, step, x)
     # A closing upper lid comes to lie over the edge of the lower one.
-    move[:, 2] += torch.where(is_lower, 0.0, 0.06 * soft_step(-step, 0.3, 0.8))
+    move[:, 2] += torch.where(is_lower, 0.0, 0.08 * soft_step(-step, 0.3, 0.8))
     _carry_rims(template, sign, move)
     _turn_lashes(template, sign, move, upper, lower)
     return move

@@ -76,7 +76,8 @@ def warp(
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         q = (torch.cdist(a, b) / reach).clamp(max=1.0)
-        return (1 - q) ** 4 * (4 * q + 1)
+        rest = (1 - q).square()
+        return rest * rest * (4 * q + 1)
 
     system = kernel(sources, sources) + ridge * torch.eye(len(sources), dtype=sources.dtype)
     return kernel(points, sources) @ torch.linalg.solve(system, displacements)

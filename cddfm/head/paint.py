@@ -55,7 +55,7 @@ def lip_mask(template: Template) -> Tensor:
     x, y, z = template.points.unbind(-1)
     level = template.level
     band = soft_step(level, UPPER_LIP - 0.10, UPPER_LIP + 0.10) * soft_step(level, LABIAL + 0.10, LABIAL - 0.14)
-    return band * soft_step(x.abs(), 2.38, 1.95) * (z > -3.0) * template.mask("skin")
+    return band * soft_step(x.abs(), 2.5, 2.28) * (z > -3.0) * template.mask("skin")
 
 
 def lash_masks(template: Template) -> tuple[Tensor, Tensor]:

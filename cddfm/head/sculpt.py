@@ -88,8 +88,9 @@ def sockets(x: Tensor, y: Tensor) -> Tensor:
         + place(3.4, -0.9, 1.0, 0.45, -0.06)  # under the lower lid
         + place(2.9, 2.35, 1.7, 0.55, 0.12)  # brow ridge
         + place(4.6, -2.1, 1.2, 1.1, 0.14)  # cheekbone
-        + place(2.55, -6.95, 0.45, 0.6, -0.30)  # corner of the mouth
-        + place(1.9, -5.0, 0.6, 0.9, -0.10)  # beside the nose
+        + place(2.60, -6.95, 0.45, 0.38, -0.24)  # corner of the mouth
+        + place(2.5, -4.9, 0.95, 1.3, 0.32)  # over the eye teeth
+        + place(2.6, -8.4, 1.3, 1.2, 0.16)  # beside the chin
     )
 
 
@@ -139,7 +140,9 @@ def settle(points: Float[Tensor, "vertices 3"], grid: Grid) -> Float[Tensor, "ve
     lips = bump((x / 1.9) ** 2 + ((y + 6.85) / 0.75) ** 2) * (z > -4.0)
     under_nose = bump((x / 1.3) ** 2 + ((y + 4.6) / 0.45) ** 2) * (z > 0.0)
     free = (1 - 1.4 * torch.maximum(eye, lips)).clamp(0.0, 1.0)
-    points = relax(points, grid, 0.5 * free, 3)
+    for _ in range(3):
+        # A step towards the neighbours and one away again: kinks go, volume stays (Taubin 1995).
+        points = relax(relax(points, grid, 0.5 * free, 1), grid, -0.52 * free, 1)
     return relax(points, grid, 0.5 * under_nose * free, 6)
 
 

@@ -11,9 +11,12 @@ from torch import Tensor
 from cddfm.head import ear, eyes, hairs, mouth
 from cddfm.head.figures import MIRROR, mean_landmarks
 from cddfm.head.grid import BASE, BROW, CHIN, LOWER_LID, Grid, Part, make_grid
-from cddfm.head.numerics import bump, warp
-from cddfm.head.sculpt import EYE_CENTRE, EYE_RADIUS, LID, cover_eyes, relax, sculpt_skin
+from cddfm.head.numerics import column, warp
+from cddfm.head.sculpt import EYE_CENTRE, EYE_RADIUS, LID, cover_eyes, sculpt_skin
 from cddfm.head.strokes import carve_nostrils, draw_strokes
+
+TAPER_FROM = 11
+"""Column from the mid-line from which the lips run out to their corners."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +117,53 @@ def make_skin(grid: Grid) -> tuple[Float[Tensor, "vertices 3"], Int[Tensor, 68],
     skin = draw_strokes(skin, grid.triangles)
     skin, nostrils = carve_nostrils(skin, grid)
     skin = clear_eyes(cover_eyes(skin, 0.6 * LID), 0.8 * LID)
-    skin = smooth_corners(skin, grid)
+    skin = taper_lips(skin, grid)
     features = [*range(27, 48)]
     skin = skin + warp(skin, skin[landmarks[features]], (goal - skin[landmarks])[features], 1.2)
-    return clear_eyes(skin, 0.7 * LID), landmarks, nostrils
+    return seal_lips(clear_eyes(skin, 0.7 * LID), grid), landmarks, nostrils
 
 
-def smooth_corners(skin: Float[Tensor, "vertices 3"], grid: Grid) -> Float[Tensor, "vertices 3"]:
-    """The pits that landmarks pull into the corners of the mouth, evened out."""
-    x, y, z = skin.unbind(-1)
-    corner = bump(((x.abs() - 2.45) / 0.38) ** 2 + ((y + 7.0) / 0.45) ** 2) * (z > -2.0)
-    return relax(skin, grid, 0.6 * corner, 6)
+def taper_lips(skin: Float[Tensor, "vertices 3"], grid: Grid) -> Float[Tensor, "vertices 3"]:
+    """The outer third of the lips redrawn: each row runs evenly on to the corner, where all rows of the lips meet."""
+    tapered = skin.clone()
+    middle = grid.vertex.shape[1] // 2 - 1
+    inner, corner = TAPER_FROM, len([column for column in grid.mouth_columns if column > middle]) + 1
+    top, bottom = grid.lip_rows
+    count = corner - inner
+    for sign in (-1, 1):
+        at = skin[grid.vertex[grid.mouth_row, middle + sign * corner]]
+        for row in range(top - 5, bottom + 6):
+            outside = max(top - row, row - bottom, 0)
+            line = [skin[grid.vertex[row, middle + sign * step]] for step in (inner - 1, inner, corner)]
+            share = (row - grid.mouth_row) / (bottom - top)
+            meet = at + column([0.0, -0.16 * share, 0.02 * abs(share)])
+            weight = max(0.0, 1.0 - outside / 4)
+            end = line[2] * (1 - weight) + meet * weight
+            straight = end - line[1]
+            start_slope = 0.5 * straight + 0.4 * count * (line[1] - line[0])
+            for step in range(inner + 1, corner + 1):
+                t = (step - inner) / count
+                curve = (
+                    line[1] * (1 + 2 * t) * (1 - t) ** 2
+                    + start_slope * t * (1 - t) ** 2
+                    + end * t**2 * (3 - 2 * t)
+                    + straight * t**2 * (t - 1)
+                )
+                vertex = grid.vertex[row, middle + sign * step]
+                keep = min(1.0, outside / 5)
+                tapered[vertex] = curve * (1 - keep) + skin[vertex] * keep
+    return tapered
+
+
+def seal_lips(skin: Float[Tensor, "vertices 3"], grid: Grid) -> Float[Tensor, "vertices 3"]:
+    """The edges of the lips brought together, overlapping by a hair's breadth."""
+    columns = list(grid.mouth_columns)
+    upper, lower = grid.vertex[grid.mouth_row, columns], grid.vertex[grid.mouth_row + 1, columns]
+    seam = (skin[upper] + skin[lower]) / 2
+    overlap = column([0.0, 0.012, 0.0])
+    sealed = skin.clone()
+    sealed[upper], sealed[lower] = seam - overlap, seam + overlap
+    return sealed
 
 
 def clear_eyes(points: Float[Tensor, "points 3"], gap: float) -> Float[Tensor, "points 3"]:
@@ -161,7 +200,7 @@ def place_landmarks(grid: Grid, skin: Float[Tensor, "vertices 3"]) -> Int[Tensor
     landmarks[36], landmarks[39] = grid.vertex[grid.eye_row, eye[0] - 1], grid.vertex[grid.eye_row, eye[-1] + 1]
     corner = mouth_columns[0] - 1
     upper, lower = grid.lip_rows
-    landmarks[48], landmarks[60] = grid.vertex[grid.mouth_row, corner - 1], grid.vertex[grid.mouth_row, corner]
+    landmarks[48], landmarks[60] = grid.vertex[grid.mouth_row, corner], grid.vertex[grid.mouth_row, corner + 1]
     nearest((49, 50), grid.vertex[upper, mouth_columns], slice(0, 1))
     nearest((58, 59), grid.vertex[lower, mouth_columns], slice(0, 1))
     nearest((61,), grid.vertex[grid.mouth_row, mouth_columns], slice(0, 1))
