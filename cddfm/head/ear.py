@@ -60,7 +60,7 @@ def ear(side: int, offset: int) -> Part:
     backward, up = torch.cat([front, back]).unbind(-1)
     depth = torch.cat([depth, column([level for _, level in BACK]).repeat_interleave(SECTORS)])
     flare, lean = math.radians(33.0), 0.20
-    along = backward + 1.1
+    along = 1.12 * (backward + 1.1)
     curl = 0.05 * (along.clamp(min=0.0)) ** 2
     outward = depth * math.cos(flare) + along * math.sin(flare) - curl
     behind = along * math.cos(flare) - depth * math.sin(flare)

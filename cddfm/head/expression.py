@@ -88,7 +88,7 @@ def smile_more(clay: Clay, sign: float, lower: Tensor) -> Float[Tensor, "vertice
     bags = clay.stroke(((2.4, -1.0), (3.3, -1.2), (4.2, -0.9)), 0.22, 0.05, 0.3)
     move = move + (fold + beyond + bags) * side[:, None]
     mouth = bump((clay.x / 1.5) ** 2 + ((clay.y + 6.85) / 1.1) ** 2) * clay.face * tissue * side
-    move = move + clay.shift(mouth * (1 - lower), 0.0, 0.20, -0.06) + clay.shift(mouth * lower, 0.0, -0.30, -0.05)
+    move = move + clay.shift(mouth * (1 - lower), 0.0, 0.26, -0.08) + clay.shift(mouth * lower, 0.0, -0.30, -0.05)
     return move + lids(clay.template, sign, 0.10, 0.17)
 
 

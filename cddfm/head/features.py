@@ -118,6 +118,11 @@ SHAPE: dict[str, Field] = {
         + c.stroke(((4.75, -0.15), (5.5, -0.45), (6.1, -0.6)), 0.11, -0.035, 0.4)
     ),
     "hollowCheeks": lambda c: c.stroke(((5.4, -3.9), (4.8, -5.4)), 0.9, -0.14, 0.0),
+    "smallFace": lambda c: c.move(
+        outwards=-0.030 * c.side * soft_step(c.y, 3.0, -2.0) * c.front,
+        up=-0.030 * (c.y - 1.0) * soft_step(c.y, 2.0, -2.0) * c.front,
+        forward=-0.030 * (c.z + 4.0) * soft_step(c.y, 2.0, -2.0) * c.face,
+    ),
     "browHair": lambda c: c.move(),
     "lashLength": lambda c: c.move(),
 }

@@ -21,6 +21,11 @@ GROUPS: dict[str, dict[str, float]] = {
         "hollowCheeks": 0.4, "upperLip": -0.4, "lowerLip": -0.35, "earLobe": 0.6, "earSize": 0.3, "noseLength": 0.25, "tipAngle": -0.3,
         "lidFold": 0.7, "browHeight": -0.35, "philtrumLength": 0.35, "lipCorners": -0.4, "doubleChin": 0.25, "eyeOpening": -0.4,
     },
+    "childlikeness": {
+        "smallFace": 1.0, "cheekFullness": 0.8, "foreheadRound": 0.9, "noseLength": -0.6, "noseBridge": -0.6, "noseTip": -0.3, "tipAngle": 0.5,
+        "eyeSize": 0.9, "mouthWidth": -0.4, "browRidge": -0.7, "neckWidth": -0.9, "chinLength": -0.5, "jawWidth": -0.3, "earSize": -0.2,
+        "craniumWidth": 0.3, "browHair": -0.5, "noseHump": -0.5,
+    },
     "weight": {
         "cheekFullness": 0.9, "doubleChin": 0.9, "jowls": 0.4, "neckWidth": 0.7, "jawWidth": 0.35, "hollowCheeks": -0.7, "faceWidth": 0.3,
         "cheekbones": -0.3, "eyeOpening": -0.2,
@@ -41,7 +46,7 @@ GROUPS: dict[str, dict[str, float]] = {
 """Standard deviations of single features (of `features.py`) per standard deviation of the group."""
 
 PRIVATE = ("larynx", "jawAngle", "jowls", "marionetteLines", "foreheadLines", "eyeBags", "crowsFeet", "doubleChin", "hollowCheeks",
-           "nostrilFlare", "epicanthus", "browSpacing")  # fmt: skip
+           "nostrilFlare", "epicanthus", "browSpacing", "smallFace")  # fmt: skip
 """Features that are no modes of their own: they belong to one group, which makes the modes linearly independent."""
 
 ASYMMETRY: dict[str, Callable[[Clay], Tensor]] = {

@@ -31,7 +31,7 @@ def base_radius(angle: Float[Tensor, "*points"], y: Float[Tensor, "*points"]) ->
     flare = (0.35 + 1.1 * trapezius) * soft_step(y, -12.5, -18.5)
     lean = 0.20 * (y + 12.0).clamp(max=0.0) * soft_step(degrees, 110.0, 20.0) * soft_step(y, -19.0, -14.0)
     neck = turn @ _around(column(NECK)) + flare - 0.4 * lean
-    width = 0.5 + 1.15 * soft_step(degrees, 15.0, 80.0)
+    width = 0.65 + 1.5 * soft_step(degrees, 15.0, 75.0)
     height = (y - curve("jaw", angle)) / width
     return neck + (face - neck) * soft_step(height, -1.0, 1.0)
 
@@ -61,15 +61,15 @@ def lip_relief(angle: Tensor, y: Tensor, level: Tensor) -> Tensor:
 def nose(x: Tensor, y: Tensor) -> Tensor:
     """z of the nose's surface seen from the front; far behind beside it."""
     side = x.abs()
-    slope = through(((-4.8, 1.2), (-4.1, 1.30), (-3.3, 1.45), (-2.2, 1.9), (-1.0, 1.95), (0.0, 1.45), (0.8, 0.85), (1.8, 0.5)), y)
-    flat = through(((-4.8, 0.75), (-3.9, 0.85), (-3.2, 0.75), (-2.2, 0.42), (-1.0, 0.34), (0.3, 0.38), (1.6, 0.9)), y)
+    slope = through(((-4.8, 1.2), (-4.1, 1.30), (-3.3, 1.45), (-2.2, 1.65), (-1.0, 1.65), (0.0, 1.30), (0.8, 0.85), (1.8, 0.5)), y)
+    flat = through(((-4.8, 0.75), (-3.9, 0.85), (-3.2, 0.85), (-2.2, 0.60), (-1.0, 0.52), (0.3, 0.50), (1.6, 0.9)), y)
     ridge = profile(y) - slope * ((side**2 + flat**2).sqrt() - flat)
 
     def ball(at: tuple[float, float, float], radii: tuple[float, float, float]) -> Tensor:
         squared = 1 - ((side - at[0]) / radii[0]) ** 2 - ((y - at[1]) / radii[1]) ** 2
         return torch.where(squared > 0, at[2] + radii[2] * squared.clamp(min=1e-9).sqrt(), -9.0)
 
-    wing = ball((1.05, -4.02, 1.55), (0.62, 0.66, 0.92))
+    wing = ball((1.10, -4.00, 1.55), (0.68, 0.68, 0.95))
     return smooth_max(ridge, wing, 0.22)
 
 
@@ -83,14 +83,16 @@ def sockets(x: Tensor, y: Tensor) -> Tensor:
     return (
         place(1.85, 0.30, 0.75, 0.85, -0.50)  # inner socket beside the bridge
         + place(2.3, -0.55, 0.9, 0.6, -0.40)  # tear trough
-        + place(3.4, 1.25, 1.25, 0.5, -0.12)  # hollow under the brow
+        + place(3.2, 1.30, 1.30, 0.42, -0.20)  # hollow under the brow
         + place(4.9, 0.1, 0.6, 0.8, -0.14)  # outer socket
         + place(3.4, -0.9, 1.0, 0.45, -0.06)  # under the lower lid
         + place(2.9, 2.35, 1.7, 0.55, 0.12)  # brow ridge
         + place(4.6, -2.1, 1.2, 1.1, 0.14)  # cheekbone
         + place(2.60, -6.95, 0.45, 0.38, -0.24)  # corner of the mouth
         + place(2.5, -4.9, 0.95, 1.3, 0.32)  # over the eye teeth
-        + place(2.6, -8.4, 1.3, 1.2, 0.16)  # beside the chin
+        + place(2.4, -8.3, 0.9, 0.9, 0.26)  # beside the chin
+        + place(3.7, -9.2, 0.9, 0.9, 0.17)  # between chin and jaw
+        + place(4.2, -7.2, 1.2, 1.2, -0.07)  # before the chewing muscle
     )
 
 
@@ -111,7 +113,7 @@ def lid_crease(angle: Tensor, level: Tensor) -> Tensor:
     """The fold above the upper lid and the faint one under the lower (cm forwards): skin bulges over it, then dips."""
     degrees = torch.rad2deg(angle.abs())
     span = soft_step(degrees, 13.5, 18.0) * soft_step(degrees, 40.0, 33.0)
-    upper = 0.30 * bump(((level - UPPER_LID + 0.13) / 0.12) ** 2) - 0.08 * bump(((level - UPPER_LID - 0.12) / 0.16) ** 2)
+    upper = 0.23 * bump(((level - UPPER_LID + 0.13) / 0.12) ** 2) - 0.08 * bump(((level - UPPER_LID - 0.12) / 0.16) ** 2)
     lower = 0.04 * bump(((level - CHEEK + 0.25) / 0.25) ** 2) - 0.04 * bump(((level - CHEEK - 0.05) / 0.12) ** 2)
     return span * (upper + lower)
 
