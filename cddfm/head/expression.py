@@ -134,8 +134,8 @@ def funnel(clay: Clay, lower: Tensor) -> Float[Tensor, "vertices 3"]:
     x, y, z = clay.x, clay.y, clay.z
     tissue = soft_tissue(clay.template)
     near = bump((x / 2.0) ** 2 + ((y + 6.85) / 1.25) ** 2) * soft_step(z, -2.5, 0.5) * tissue
-    apart = near * (0.72 * (1 - lower) - 1.0 * lower) * bump((x / 1.5) ** 2) ** 0.6
-    lips = torch.stack([-0.34 * x * near, apart, 0.85 * near], dim=-1)
+    apart = near * (0.66 * (1 - lower) - 0.95 * lower) * bump((x / 1.75) ** 4) ** 0.7
+    lips = torch.stack([-0.26 * x * near, apart, 0.85 * near], dim=-1)
     behind = clay.template.mask("teeth_lower", "tongue").double()
     return lips + 0.16 * behind[:, None] * jaw_open(clay.template, lower)
 

@@ -47,7 +47,7 @@ SHAPE: dict[str, Field] = {
     "foreheadSlope": lambda c: c.move(forward=0.42 * c.front * soft_step(c.y, 2.0, 8.0)),
     "foreheadRound": lambda c: c.move(forward=0.20 * c.spot(1.8, 5.0, 2.6, 1.6)),
     "browRidge": lambda c: (
-        c.move(up=-0.05 * c.spot(2.8, 2.4, 3.0, 1.0), forward=0.20 * c.spot(2.2, 2.2, 3.2, 0.8))
+        c.move(up=-0.05 * c.spot(2.8, 2.4, 3.0, 1.0), forward=0.15 * c.spot(2.4, 2.3, 2.2, 1.0))
         + c.stroke(((0.9, 2.0), (2.4, 2.3), (4.0, 2.2)), 0.45, 0.06, 0.0)
     ),
     "browHeight": lambda c: c.move(up=0.11 * c.spot(3.4, 2.6, 3.0, 1.0)),

@@ -22,8 +22,9 @@ GROUPS: dict[str, dict[str, float]] = {
         "lidFold": 0.7, "browHeight": -0.35, "philtrumLength": 0.35, "lipCorners": -0.4, "doubleChin": 0.25, "eyeOpening": -0.4,
     },
     "childlikeness": {
-        "smallFace": 1.0, "cheekFullness": 0.8, "foreheadRound": 0.9, "noseLength": -0.6, "noseBridge": -0.6, "noseTip": -0.3, "tipAngle": 0.5,
-        "eyeSize": 0.9, "mouthWidth": -0.4, "browRidge": -0.7, "neckWidth": -0.9, "chinLength": -0.5, "jawWidth": -0.3, "earSize": -0.2,
+        "smallFace": 1.0, "cheekFullness": 0.8, "foreheadRound": 0.9, "noseLength": -0.6, "noseBridge": -0.6, "noseTip": -0.3,
+        "tipAngle": 0.5, "eyeSize": 0.9, "mouthWidth": -0.4, "browRidge": -0.7, "neckWidth": -0.9, "chinLength": -0.5,
+        "jawWidth": -0.3, "earSize": -0.2,
         "craniumWidth": 0.3, "browHair": -0.5, "noseHump": -0.5,
     },
     "weight": {
