@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-CANDIDATES = 1 << 19
-"""Triangle–pixel pairs that are tested at once; bounds the memory, not the result."""
+CANDIDATES = {"cpu": 1 << 16, "cuda": 1 << 24}
+"""Triangle–pixel pairs that are tested at once, by kind of device (as many as its cache likes); the result does not depend on it."""
 
 EDGE_TOLERANCE = 1e-4
 """Barycentric slack that keeps shared edges closed under rounding."""
@@ -140,7 +140,8 @@ def _chunks(ends: Int[Tensor, shown]) -> list[slice]:
     if ends.numel() == 0:
         return []
     total = int(ends[-1])
-    marks = torch.arange(CANDIDATES, max(total, CANDIDATES), CANDIDATES, device=ends.device)
+    most = CANDIDATES.get(ends.device.type, CANDIDATES["cpu"])
+    marks = torch.arange(most, max(total, most), most, device=ends.device)
     cuts = [0, *torch.searchsorted(ends, marks, right=True).tolist(), ends.numel()]
     return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
 

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-SAMPLES = 1 << 20
-"""Samples that are drawn at once; bounds the memory, not the result."""
+SAMPLES = {"cpu": 1 << 17, "cuda": 1 << 24}
+"""Samples that are drawn at once, by kind of device (as many as its cache likes); the result does not depend on it."""
 
 ALONG_STEPS, ACROSS_STEPS = 64, 32
 """How finely a sample's place in its segment is remembered. Segment, along and across share 31 bits of the key."""
@@ -65,15 +65,17 @@ def draw_strands(
 
     x, y, depth, dx, dy, away = (pick(value) for value in (x, y, depth, dx, dy, away))
     thick = pick(width) * half
-    runs = (thick / STEP).round().clamp(min=1.0)
-    wide = runs > 1
+    wide = thick >= 1.5
+    runs = torch.where(wide, (thick / STEP).round(), torch.ones_like(thick))
     steps = torch.where(wide, torch.hypot(dx, dy) / STEP, pick(longest)).ceil().clamp(min=1.0)
     count = (steps * runs).long()
     length = torch.hypot(dx, dy).clamp(min=1e-6)
     reach = torch.where(wide, 0.5 * thick, torch.zeros_like(thick))
     bulge = relief * pick(width) * wide
     image, segment = which // segments, which % segments
-    plane = torch.stack([x, y, depth, dx, dy, away, runs, 1 / steps, -dy / length * reach, dx / length * reach, bulge])
+    plane = torch.stack([x, y, depth, dx, dy, away, 1 / steps])
+    if wide.any():
+        plane = torch.cat([plane, torch.stack([runs, -dy / length * reach, dx / length * reach, bulge])])
     base = image * (resolution * resolution)
     nearest = torch.zeros(batch * resolution * resolution, dtype=torch.int64, device=x.device)
     ends_at = count.cumsum(0)
@@ -86,7 +88,8 @@ def _parts(ends: Int[Tensor, shown]) -> list[slice]:
     if ends.numel() == 0:
         return []
     total = int(ends[-1])
-    marks = torch.arange(SAMPLES, max(total, SAMPLES), SAMPLES, device=ends.device)
+    most = SAMPLES.get(ends.device.type, SAMPLES["cpu"])
+    marks = torch.arange(most, max(total, most), most, device=ends.device)
     cuts = [0, *torch.searchsorted(ends, marks, right=True).tolist(), ends.numel()]
     return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
 
@@ -96,19 +99,27 @@ def _scatter(nearest: Tensor, plane: Tensor, count: Tensor, segment: Tensor, bas
     total = int(count.sum())
     owner = torch.repeat_interleave(torch.arange(count.numel(), device=count.device), count, output_size=total)
     local = (torch.arange(total, device=count.device) - (count.cumsum(0) - count)[owner]).float()
-    x, y, depth, dx, dy, away, runs, step, side_x, side_y, bulge = plane.index_select(1, owner).unbind(0)
-    stage = torch.floor((local + 0.5) / runs)
-    across = torch.where(runs > 1, (2 * (local - stage * runs) + 1) / runs - 1, torch.zeros_like(runs))
+    drawn = plane.index_select(1, owner).unbind(0)
+    x, y, depth, dx, dy, away, step = drawn[:7]
+    stage, across = local, None
+    if len(drawn) > 7:
+        runs, side_x, side_y, bulge = drawn[7:]
+        stage = torch.floor((local + 0.5) / runs)
+        across = torch.where(runs > 1, (2 * (local - stage * runs) + 1) / runs - 1, torch.zeros_like(runs))
     along = (stage + 0.5) * step
-    column = (x + along * dx + across * side_x).round()
-    row = (y + along * dy + across * side_y).round()
-    distance = depth + along * away - bulge * (1 - across * across).sqrt()
+    column, row, distance = x + along * dx, y + along * dy, depth + along * away
+    if across is not None:
+        column, row = column + across * side_x, row + across * side_y
+        distance = distance - bulge * (1 - across * across).sqrt()
+    column, row = column.round(), row.round()
     inside = (column >= 0) & (column < resolution) & (row >= 0) & (row < resolution)
     chosen = inside.nonzero().squeeze(1)
     owner, row, column = owner[chosen], row[chosen].long(), column[chosen].long()
     place = (segment[owner] * ALONG_STEPS + (along[chosen] * ALONG_STEPS).long()) * ACROSS_STEPS
-    place = place + ((across[chosen] + 1) * (ACROSS_STEPS / 2)).long()
-    key = ((1.0 / distance[chosen]).view(torch.int32).long() << 31) | place
+    middle = ACROSS_STEPS // 2
+    place = place + (middle if across is None else ((across[chosen] + 1) * middle).long())
+    distance = distance[chosen]
+    key = ((1.0 / distance).view(torch.int32).long() << 31) | place
     nearest.scatter_reduce_(0, base[owner] + row * resolution + column, key, "amax")
 
 

@@ -27,13 +27,16 @@ brows and lashes."""
 
 @dataclass(frozen=True)
 class Assets:
-    """part: of every triangle of the solid mesh (head, torso, collar, hat, frame, earrings in this order). outer: its triangles
+    """part: of every triangle of the solid mesh (head, torso, collar, hat, frame, earrings in this order).
+    *_basis: in double precision. outer: its triangles
     without the back sides of thin things. rest: of every solid vertex, its
-    place before any motion (hats: row, azimuth, brim). occlusion: share of the sky that head vertices see. stiff: 1 where a head vertex moves
-    with the head, 0 where with the shoulders. reach, azimuth: of head vertices about the crown. oil: how much skin shines. eye_*: vertices and
-    centre of each eyeball, right first."""
+    place before any motion (hats: row, azimuth, brim). occlusion: share of the sky that head vertices see. stiff: 1 where a head vertex
+    moves with the head, 0 where with the shoulders. reach, azimuth: of head vertices about the crown. oil: how much skin shines. eye_*:
+    vertices and centre of each eyeball, right first."""
 
     model: MorphableModel
+    shape_basis: Float[Tensor, "components coordinates"]
+    albedo_basis: Float[Tensor, "albedo coordinates"]
     triangles: Int[Tensor, "triangles 3"]
     outer: Int[Tensor, "outer 3"]
     part: Int[Tensor, triangles]
@@ -92,6 +95,8 @@ def assets(device: str = "cpu") -> Assets:
     normals = vertex_normals(mean[None], model.triangles)[0]
     return Assets(
         model=model,
+        shape_basis=torch.cat([model.identity_basis, model.expression_basis]).flatten(1).double(),
+        albedo_basis=model.albedo_basis.flatten(1).double(),
         triangles=torch.cat(triangles),
         outer=torch.cat(once),
         part=torch.cat(part),
@@ -162,7 +167,7 @@ def _sphere_centre(points: Float[Tensor, "points 3"]) -> Float[Tensor, 3]:
 
 def _occlusion(head: Head, torso: Tensor, normals: Tensor, inside: Tensor) -> Float[Tensor, vertices]:
     light = ambient_occlusion(head, torso, torso_triangles(), normals)
-    light = 0.12 + 0.88 * light.clamp(max=1) ** 1.15
+    light = 0.10 + 0.90 * light.clamp(max=1) ** 1.3
     light = torch.where(inside, torch.ones_like(light), light)
     light = torch.where(head.regions["teeth"], torch.full_like(light, 0.8), light)
     return torch.where(head.regions["mouth_interior"], torch.full_like(light, 0.30), light)

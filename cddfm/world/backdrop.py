@@ -17,8 +17,8 @@ from cddfm.world.vectors import ramp
 
 KINDS = ("studio", "gradient", "bokeh", "room", "window", "foliage", "street", "sky")
 SHARES = (0.16, 0.12, 0.13, 0.15, 0.11, 0.14, 0.10, 0.09)
-SIZE = 96
-MARGIN = 12
+SIZE = 72
+MARGIN = 9
 LIGHTS, BOOKS = 12, 16
 
 
@@ -33,14 +33,14 @@ def backdrop(kind: Int[Tensor, batch], code: Float[Tensor, "batch 32"], resoluti
         if len(rows):
             picture[rows] = draw(x.expand(len(rows), -1, -1), y.expand(len(rows), -1, -1), code[rows])
     focus = uniform(code[:, 31])
-    softness = torch.tensor([2.5, 2.5, 0.8, 2.6, 2.6, 2.4, 2.6, 2.4], device=code.device)[kind] * (0.45 + 0.9 * focus)
+    softness = torch.tensor([1.9, 1.9, 0.6, 2.0, 2.0, 1.8, 2.0, 1.8], device=code.device)[kind] * (0.45 + 0.9 * focus)
     picture = _blur(picture, softness)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
     return functional.interpolate(picture.clamp(min=0), size=(resolution, resolution), mode="bilinear", align_corners=False)
 
 
 def _blur(picture: Tensor, width: Float[Tensor, batch]) -> Tensor:
     """Gaussian of its own width (pixels) for each image; beyond the border the edge goes on."""
-    reach = 10
+    reach = 7
     offset = torch.arange(-reach, reach + 1, device=picture.device)
     for vertical in (True, False):
         kernel = torch.exp(-0.5 * (offset / width[:, None].clamp(min=0.3)) ** 2)
@@ -165,7 +165,9 @@ def _window(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
     pane = _box(x, y, centre - wide, centre + wide, low, high)
     sky = x.new_tensor([0.75, 0.85, 0.95])[:, None, None] * (0.75 + 0.4 * uniform(_at(code, 8))).unsqueeze(1)
     green = x.new_tensor([0.16, 0.24, 0.10])[:, None, None] * (1 + 0.4 * _noise(x, y, code, 5.0, 7)).unsqueeze(1)
-    outside = _mix(sky.expand_as(picture), green, ramp(low + 0.35 + 0.2 * _hash(code, 4) + 0.1 * torch.sin(5 * x + 6 * _hash(code, 5)) - y, 0, 0.1))
+    outside = _mix(
+        sky.expand_as(picture), green, ramp(low + 0.35 + 0.2 * _hash(code, 4) + 0.1 * torch.sin(5 * x + 6 * _hash(code, 5)) - y, 0, 0.1)
+    )
     picture = _mix(picture, outside, pane)
     bars = torch.maximum(ramp(0.035 - (x - centre).abs(), 0, 0.02), ramp(0.035 - (y - 0.5 * (low + high)).abs(), 0, 0.02)) * pane
     picture = _mix(picture, wall * 0.8 + 0.15, bars)
@@ -177,7 +179,9 @@ def _window(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
 def _foliage(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
     """Trees and hedges with light between the leaves."""
     season = uniform(_at(code, 0)) ** 3
-    green = x.new_tensor([0.060, 0.125, 0.030])[:, None, None] * (1 - season.unsqueeze(1)) + x.new_tensor([0.30, 0.13, 0.03])[:, None, None] * season.unsqueeze(1)
+    green = x.new_tensor([0.060, 0.125, 0.030])[:, None, None] * (1 - season.unsqueeze(1)) + x.new_tensor([0.30, 0.13, 0.03])[
+        :, None, None
+    ] * season.unsqueeze(1)
     green = green * (0.30 * _at(code, 1)).exp().unsqueeze(1)
     wander = _noise(x, y, code, 2.2, 3)
     fine = _noise(x, y, code, 6.5, 17)
@@ -201,7 +205,11 @@ def _street(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
         left = -1.5 + 0.8 * house + 0.3 * _hash(code, 10 + house)
         roof = 0.1 + 0.9 * _hash(code, 20 + house)
         front = _colour(code[:, 3 * house : 3 * house + 3], 0.06, 0.55, 0.5)
-        picture = _mix(picture, front.expand_as(picture) * (0.8 + 0.2 * torch.sin(9 * x + house)).unsqueeze(1), _box(x, y, left, left + 0.95, -1.4, roof))
+        picture = _mix(
+            picture,
+            front.expand_as(picture) * (0.8 + 0.2 * torch.sin(9 * x + house)).unsqueeze(1),
+            _box(x, y, left, left + 0.95, -1.4, roof),
+        )
         grid_x, grid_y = torch.remainder((x - left) * 3.6, 1.0), torch.remainder((roof - y) * 2.6, 1.0)
         pane = _box(grid_x, grid_y, 0.25, 0.75, 0.2, 0.8) * _box(x, y, left + 0.05, left + 0.9, -0.7, roof - 0.05)
         lit = torch.where(_hash(code, 30 + house) > 0.6, 0.8, 0.06)

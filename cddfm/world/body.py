@@ -23,8 +23,8 @@ _AXIS_Z = -6.6
 @dataclass(frozen=True)
 class Clothes:
     """kind: index of CLOTHING. colours: garment, what is worn below or the lapel's shade, and the tie or the pattern's second colour. cut:
-    neckline's depth and width, whether the collar is open, pattern's scale, each in [−1, 1]. frame: shoulders' width and slope, neck's girth,
-    each about 1."""
+    neckline's depth and width, whether the collar is open, pattern's scale, each in [−1, 1]. frame: shoulders' width and slope, neck's
+    girth, each about 1."""
 
     kind: Int[Tensor, batch]
     pattern: Int[Tensor, batch]
@@ -83,7 +83,8 @@ def torso_points(frame: Float[Tensor, "batch 3"]) -> Float[Tensor, "batch torso 
         hollow = 1 - 0.10 * side.abs() * (front > 0)
         low = height + 11.2
         rows.append(torch.stack([
-            width * scale * side, -11.2 + low * slope - fall.expand_as(scale * side), _AXIS_Z + shift + depth * (0.5 + 0.5 * scale) * front * hollow,
+            width * scale * side, -11.2 + low * slope - fall.expand_as(scale * side), _AXIS_Z + shift + depth * (0.5 + 0.5 * scale) *
+            front * hollow,
         ], dim=-1))  # fmt: skip
     return torch.cat(rows, dim=1)
 
@@ -121,7 +122,11 @@ def collar_points(clothes: Clothes, torso: Float[Tensor, "batch torso 3"]) -> Fl
 
 
 def paint_clothes(
-    rest: Float[Tensor, "3 pixels"], collar: Float[Tensor, pixels], clothes: Clothes, image: Int[Tensor, pixels], skin: Float[Tensor, "3 pixels"]
+    rest: Float[Tensor, "3 pixels"],
+    collar: Float[Tensor, pixels],
+    clothes: Clothes,
+    image: Int[Tensor, pixels],
+    skin: Float[Tensor, "3 pixels"],
 ) -> tuple[Float[Tensor, "3 pixels"], Float[Tensor, pixels], Float[Tensor, "3 pixels"]]:
     """Reflectance, how much of it is cloth (0: bare skin), and how folds and knit tilt the surface. rest: position on the unmoved torso.
     collar: 1 on the collar's band."""
@@ -165,7 +170,9 @@ def paint_clothes(
     shadow = 1 - 0.35 * ramp(hem, -0.7, -0.05) * (1 - cloth)
     albedo = skin * shadow + (colour * shade - skin * shadow) * cloth
     stiff = 0.10 + 0.12 * is_("hoodie") + 0.05 * is_("crew")
-    fold = torch.sin(0.55 * y + 0.5 * across + 1.3 * torch.sin(0.31 * x + 4 * cut[0])) + 0.6 * torch.sin(0.9 * across - 0.8 * y + 3 * cut[1])
+    fold = torch.sin(0.55 * y + 0.5 * across + 1.3 * torch.sin(0.31 * x + 4 * cut[0])) + 0.6 * torch.sin(
+        0.9 * across - 0.8 * y + 3 * cut[1]
+    )
     knit = (pattern == PATTERNS.index("knit")).float() * 0.35 * torch.sin(x * 5.5)
     tilt = torch.stack([fold * stiff + knit, 0.8 * fold * stiff, torch.zeros_like(fold)]) * cloth * (1 - 0.75 * collar)
     return albedo.clamp(0.003, 0.9), cloth, tilt

@@ -50,7 +50,9 @@ def lay_out(
     spot = (solid.image * size + solid.row) * size + solid.column
     one = torch.ones_like(solid.depth)
     skin = (solid.part == SKIN).float()
-    planes[:, spot] = torch.cat([colour, one[None], skin[None], regions(solid)[None].float(), 0 * one[None], solid.normal, solid.depth[None]])
+    planes[:, spot] = torch.cat(
+        [colour, one[None], skin[None], regions(solid)[None].float(), 0 * one[None], solid.normal, solid.depth[None]]
+    )
     spot = (strands.image * size + strands.row) * size + strands.column
     region = torch.where(strands.kind == 0, REGION_HAIR, REGION_BEARD).float()
     kept = planes[4, spot] * (strands.kind > 0).float()

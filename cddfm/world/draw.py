@@ -23,7 +23,7 @@ from cddfm.world.surface import nearest_only, solid_samples, strand_samples
 
 STYLES = ("portrait", "toon", "clay", "painting", "sketch")
 
-CHUNK_SAMPLES = {"cpu": 4 * 256 * 256, "cuda": 128 * 256 * 256}
+CHUNK_SAMPLES = {"cpu": 8 * 256 * 256, "cuda": 128 * 256 * 256}
 """Samples drawn at once, by kind of device; bounds the memory, not the result."""
 
 

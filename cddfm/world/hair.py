@@ -83,9 +83,7 @@ def _comb(
     hair: Hair, place: Tensor, outward: Tensor, grown: Tensor, front: Tensor, noise: Tensor, arrived: Tensor, extent: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Where a hair wants to go from here, and whether it has reached the tie."""
-    forward, part, backward, away, gravity = (
-        hair.field(name)[:, None] for name in ("forward", "part", "backward", "outward", "gravity")
-    )
+    forward, part, backward, away, gravity = (hair.field(name)[:, None] for name in ("forward", "part", "backward", "outward", "gravity"))
     x, y, z = place
     crown = torch.tensor([0.0, math.cos(CROWN_TILT), -math.sin(CROWN_TILT)], device=x.device).view(3, 1, 1)
     meridian = unit(outward * dot(outward, crown.expand_as(outward)) - crown)
@@ -112,7 +110,14 @@ def _comb(
 
 
 def _keep_out(
-    hair: Hair, table: Tensor, place: Tensor, centre: Tensor, height: Tensor, grown: Tensor, front: Tensor, arrived: Tensor,
+    hair: Hair,
+    table: Tensor,
+    place: Tensor,
+    centre: Tensor,
+    height: Tensor,
+    grown: Tensor,
+    front: Tensor,
+    arrived: Tensor,
     pressed: Tensor,
 ) -> Tensor:
     """Hairs kept outside the head (by their height in the hair's mass), near the scalp where they stick to it, off the face and outside
@@ -146,7 +151,9 @@ def lock_offsets() -> tuple[Float[Tensor, lock], Float[Tensor, lock], Float[Tens
     return across[:LOCK], outward[:LOCK], shorter[:LOCK]
 
 
-def locks(hair: Hair, guides: Float[Tensor, "3 batch guides steps"], extent: Tensor, azimuth: Tensor) -> Float[Tensor, "3 batch guides lock points"]:
+def locks(
+    hair: Hair, guides: Float[Tensor, "3 batch guides steps"], extent: Tensor, azimuth: Tensor
+) -> Float[Tensor, "3 batch guides lock points"]:
     """Every hair of every lock."""
     device = guides.device
     across, raised, shorter = (value.to(device).view(1, 1, LOCK, 1) for value in lock_offsets())
@@ -192,12 +199,15 @@ def _resample(guides: Float[Tensor, "3 batch guides steps"], share: Float[Tensor
     return sum(guides.index_select(-1, tap) * weight for tap, weight in zip(taps, weights, strict=True))
 
 
-def growing(hair: Hair, margin: Float[Tensor, "batch guides"], azimuth: Tensor) -> Bool[Tensor, "batch guides lock"]:
-    """Which hairs grow: inside the hairline (loosely at its edge), outside a bald crown, as densely as the style says."""
+def growing(hair: Hair, margin: Float[Tensor, "batch guides"], azimuth: Tensor, extent: Tensor) -> Bool[Tensor, "batch guides lock"]:
+    """Which hairs grow: inside the hairline (loosely at its edge), outside a bald crown, as densely as the style says; of long
+    hair, whose mass hides most of it, fewer."""
     chance = _disorder(hair, GUIDES * LOCK, 3).unflatten(1, (GUIDES, LOCK))
     reach = guide_directions()[0].to(margin.device)
     bare = hair.field("bare")[:, None, None]
     crown = ramp(reach[None, :, None] - bare + 0.16 * (chance - 0.5), -0.03, 0.03) * (1 - ramp(azimuth.abs(), 0.9, 0.4))[..., None]
     open_crown = torch.where(bare > 0, crown, torch.ones_like(crown))
     edge = margin.unsqueeze(-1) > 0.10 * chance**2 - 0.015
-    return edge & (chance < hair.field("density")[:, None, None]) & (open_crown > 0.5)
+    needed = (15 / extent).clamp(0.36, 1.0).unsqueeze(-1)
+    visible = _disorder(hair, GUIDES * LOCK, 4).unflatten(1, (GUIDES, LOCK)) < needed
+    return edge & visible & (chance < hair.field("density")[:, None, None]) & (open_crown > 0.5)

@@ -108,7 +108,11 @@ def paint_hat(rest: Float[Tensor, "3 pixels"], hats: Hats, image: Int[Tensor, pi
     knit = ((kind == KINDS.index("beanie")) | (kind == KINDS.index("headband"))).float()
     fold = ramp(row, 0.68, 0.70) * (kind == KINDS.index("beanie")).float()
     band = ramp(row, 0.72, 0.75) * (kind == KINDS.index("hat")).float() * (1 - brim)
-    seam = ramp((torch.remainder(azimuth / (math.pi / 3) + 0.5, 1.0) - 0.5).abs(), 0.03, 0.012) * (kind == KINDS.index("cap")).float() * (1 - brim)
+    seam = (
+        ramp((torch.remainder(azimuth / (math.pi / 3) + 0.5, 1.0) - 0.5).abs(), 0.03, 0.012)
+        * (kind == KINDS.index("cap")).float()
+        * (1 - brim)
+    )
     colour = first + (second - first) * torch.maximum(band, 0.8 * fold * (hats.shape[:, 1] > 0)[image].float())
     colour = colour * (1 - 0.35 * seam) * (1 - 0.45 * ramp(row, 0.60, 0.675) * ramp(row, 0.70, 0.685) * knit)
     ribs = torch.sin(azimuth * 46) * (0.4 + 0.2 * torch.sin(row * 60))

@@ -37,7 +37,7 @@ def eye_colour(spot: Float[Tensor, "3 pixels"], iris: Float[Tensor, "3 pixels"],
     warm = ramp(angle, 0.33, 0.2) * 0.35
     coloured = (iris + (iris * colour_plane((1.6, 1.1, 0.6), iris) - iris) * warm) * (fibres * rim * (0.85 + 0.8 * ramp(angle, 0.42, 0.2)))
     coloured = coloured * ramp(angle, PUPIL_ANGLE - 0.025, PUPIL_ANGLE + 0.025) + 0.003
-    white = colour_plane((0.60, 0.555, 0.53), iris) - ramp(angle, 0.5, 1.25) * colour_plane((0.10, 0.20, 0.19), iris)
+    white = colour_plane((0.50, 0.46, 0.44), iris) - ramp(angle, 0.5, 1.25) * colour_plane((0.10, 0.20, 0.19), iris)
     return coloured + (white - coloured) * ramp(angle, IRIS_ANGLE - 0.03, IRIS_ANGLE + 0.04)
 
 
@@ -58,8 +58,8 @@ def gloss(normal: Float[Tensor, "3 pixels"], towards_light: Float[Tensor, "3 pix
 def strand_light(
     tangent: Float[Tensor, "3 pixels"], mass: Float[Tensor, "3 pixels"], towards: Float[Tensor, "3 pixels"], shift: Float[Tensor, pixels]
 ) -> tuple[Float[Tensor, pixels], Float[Tensor, pixels], Float[Tensor, pixels]]:
-    """Kajiya and Kay's diffuse light, and two highlights in the manner of Marschner: a white one shifted to the root and a coloured, broader one
-    shifted to the tip. mass: normal of the hair's mass. shift: irregularity of each hair."""
+    """Kajiya and Kay's diffuse light, and two highlights in the manner of Marschner: a white one shifted to the root and a coloured,
+    broader one shifted to the tip. mass: normal of the hair's mass. shift: irregularity of each hair."""
     along = unit(tangent)
     facing = dot(mass, towards)
     cosine = dot(along, towards)

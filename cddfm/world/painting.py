@@ -1,8 +1,8 @@
 """The painting style: the photograph painted over in strokes, coarse to fine, along its forms, on canvas. sRGB pictures in [0, 1].
 
-Strokes stand on jittered grids. Each pixel looks at the strokes of the cells around it in a fixed irregular order, so that nothing depends on
-the order of drawing (Hertzmann's layers, "Painterly Rendering with Curved Brush Strokes of Multiple Sizes", 1998, with straight strokes).
-"""
+Strokes stand on jittered grids. Each pixel looks at the strokes of the cells around it in a fixed irregular order, so that nothing
+depends on the order of drawing (Hertzmann's layers, "Painterly Rendering with Curved Brush Strokes of Multiple Sizes", 1998, with
+straight strokes). """
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from torch.nn import functional
 from cddfm.world.vectors import ramp, scatter_numbers
 
 # Cells across the picture, stroke length and width in cells, how much detail asks for them (0: everywhere), opacity.
-_LAYERS = ((18, 3.6, 1.75, 0.0, 1.0), (34, 3.4, 1.35, 0.10, 0.95), (60, 3.0, 1.05, 0.30, 0.92), (104, 2.6, 0.85, 0.55, 0.9))
+_LAYERS = ((18.0, 3.6, 1.75, 0.0, 1.0), (34.0, 3.4, 1.35, 0.10, 0.95), (60.0, 3.0, 1.05, 0.30, 0.92), (104.0, 2.6, 0.85, 0.55, 0.9))
 _REACH = 2
 
 
-def paint(picture: Float[Tensor, "batch 3 height width"], focus: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 3 height width"]:
+def paint(
+    picture: Float[Tensor, "batch 3 height width"], focus: Float[Tensor, "batch 1 height width"]
+) -> Float[Tensor, "batch 3 height width"]:
     """focus: 0 to 1, where the painter looks closely (faces)."""
     size = picture.shape[-1]
     enriched = _enrich(picture)
     angle, edge = _directions(enriched)
-    ground = functional.avg_pool2d(enriched, 1).mean((2, 3), keepdim=True) * 0.75 + enriched.new_tensor([0.16, 0.12, 0.08])[:, None, None]
+    ground = enriched.mean((2, 3), keepdim=True) * 0.75 + enriched.new_tensor([0.16, 0.12, 0.08])[:, None, None]
     painted, height = ground.expand_as(enriched), torch.zeros_like(focus)
     for number, (cells, length, width, wanted, opacity) in enumerate(_LAYERS):
         if cells > size * 0.8:
@@ -53,7 +55,8 @@ def _blur(picture: Tensor, width: float) -> Tensor:
         padded = functional.pad(picture, (0, 0, radius, radius) if vertical else (radius, radius, 0, 0), mode="replicate")
         size = picture.shape[2]
         picture = sum(
-            (padded[:, :, step : step + size] if vertical else padded[..., step : step + size]) * weight for step, weight in enumerate(kernel)
+            (padded[:, :, step : step + size] if vertical else padded[..., step : step + size]) * weight
+            for step, weight in enumerate(kernel)
         )
     return picture
 
@@ -136,7 +139,10 @@ def _varnish(painted: Tensor, height: Tensor) -> Tensor:
     """Light from the upper left on the ridges of paint and the weave of the canvas."""
     size = painted.shape[-1]
     axis = torch.arange(size, device=painted.device) * (256 / size)
-    weave = 0.5 * torch.sin(axis * 2.1)[None, :] * torch.sin(axis * 0.7)[:, None] + 0.5 * torch.sin(axis * 2.1)[:, None] * torch.cos(axis * 0.7)[None, :]
+    weave = (
+        0.5 * torch.sin(axis * 2.1)[None, :] * torch.sin(axis * 0.7)[:, None]
+        + 0.5 * torch.sin(axis * 2.1)[:, None] * torch.cos(axis * 0.7)[None, :]
+    )
     surface = height + 0.14 * weave
     x = functional.pad(surface[..., 1:] - surface[..., :-1], (1, 0, 0, 0))
     y = functional.pad(surface[..., 1:, :] - surface[..., :-1, :], (0, 0, 1, 0))

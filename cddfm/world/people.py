@@ -13,6 +13,7 @@ from cddfm.lighting import light_from
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.world.codes import category, uniform
+from cddfm.world.vectors import ramp
 
 YAW_LIMIT, PITCH_LIMIT, ROLL_LIMIT = math.radians(60), math.radians(30), math.radians(20)
 AZIMUTH_LIMIT = math.radians(100)
@@ -61,7 +62,7 @@ def face_params(part: dict[str, Tensor], model: MorphableModel) -> FaceParams:
         expression=_expression(part, model.expression_names),
         albedo=_fit(_bounded(part["albedo"]), layout.albedo) * _moderation(model) + lean * _leaning(model.albedo_names, model),
         pose=_pose(part["pose"]),
-        light=_light(part["light"]),
+        light=_light(part["light"], candid_share(part["pose"])),
         translation=part["translation"].clamp(-3, 3) * torch.tensor([0.3, 0.3, 1.5], device=lean.device),
     )
 
@@ -85,10 +86,24 @@ def _fit(code: Float[Tensor, "images size"], size: int) -> Float[Tensor, "images
     return torch.nn.functional.pad(code[:, :size], (0, max(0, size - code.shape[1])))
 
 
+def _yaw(code: Float[Tensor, "images 3"]) -> Float[Tensor, images]:
+    return YAW_LIMIT * torch.tanh(0.58 * code[:, 1])
+
+
+def candid_share(code: Float[Tensor, "images 3"]) -> Float[Tensor, images]:
+    """0 for people who sit for their portrait, 1 for those turned well away."""
+    return ramp(_yaw(code).abs(), math.radians(12), math.radians(32))
+
+
 def _pose(code: Float[Tensor, "images 3"]) -> Float[Tensor, "images 3"]:
-    """Wide and flat: yaw within ±60° (standard deviation about 28°), pitch within ±30° (12°), roll within ±20° (8°)."""
-    limit = torch.tensor([PITCH_LIMIT, YAW_LIMIT, ROLL_LIMIT], device=code.device)
-    return limit * torch.tanh(code * torch.tensor([0.45, 0.58, 0.45], device=code.device))
+    """Yaw is wide and flat within ±60° (standard deviation about 28°). Who faces the camera mostly sits straight, with long tails; who
+    turns away is caught in all positions: pitch within ±30°, roll within ±20°."""
+    yaw, candid = _yaw(code), candid_share(code)
+
+    def tilt(code: Tensor, limit: float, upright: float) -> Tensor:
+        return limit * torch.tanh(0.48 * (code * (upright + (1 - upright) * candid) + 0.06 * code**3 * (1 - candid)))
+
+    return torch.stack([tilt(code[:, 0], PITCH_LIMIT, 0.28), yaw, tilt(code[:, 2], ROLL_LIMIT, 0.32)], dim=1)
 
 
 def _expression(part: dict[str, Tensor], names: Sequence[str]) -> Float[Tensor, "images expression"]:
@@ -122,12 +137,12 @@ def _gaze(code: Float[Tensor, "images 2"], name: str) -> Float[Tensor, images]:
     return {"Up": way[:, 1], "Down": -way[:, 1]}.get(stem, right).clamp(min=0.0) * 0.8
 
 
-def _light(code: Float[Tensor, "images 8"]) -> Float[Tensor, "images 27"]:
-    """Ambient plus one distant light, warm or cool, from soft to strong and from every side in front, exposed so that a face turned to the
-    camera is neither black nor burnt out."""
-    azimuth = AZIMUTH_LIMIT * torch.tanh(code[:, 0] * 0.65)
-    elevation = math.radians(22) + math.radians(45) * torch.tanh(code[:, 1] * 0.6)
-    ambient = 0.20 + 0.42 * uniform(code[:, 2])
+def _light(code: Float[Tensor, "images 8"], candid: Float[Tensor, images]) -> Float[Tensor, "images 27"]:
+    """Ambient plus one distant light, warm or cool, from soft to strong and from every side in front (mostly from above; who sits for a
+    portrait mostly has it before them), exposed so that a face turned to the camera is neither black nor burnt out."""
+    azimuth = AZIMUTH_LIMIT * torch.tanh((0.22 + 0.28 * candid) * code[:, 0] + 0.04 * code[:, 0] ** 3)
+    elevation = math.radians(31) + math.radians(40) * torch.tanh(0.38 * code[:, 1] + 0.05 * code[:, 1] ** 3)
+    ambient = 0.18 + 0.46 * uniform(code[:, 2]) ** 0.5
     exposure = 1.12 * (0.11 * code[:, 3].clamp(-2.5, 2.5)).exp()
     facing = (elevation.cos() * azimuth.cos()).clamp(min=0.0)
     intensity = (exposure - ambient) / (0.42 + 0.52 * facing)

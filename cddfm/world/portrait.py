@@ -61,7 +61,7 @@ def _eyes(stage: Stage, solid: Solid, colour: Tensor) -> Tensor:
     spot = unit(solid.place[:, rows])
     low = 0.10 * ramp(spot[1], -0.12, -0.35) * ramp(spot[2], 0.86, 0.95)
     open_lid = 0.35 + 0.65 * solid.sky[rows]
-    shaded = colour[:, rows] * (0.45 + 0.55 * solid.sky[rows])
+    shaded = colour[:, rows] * (0.30 + 0.65 * solid.sky[rows])
     colour[:, rows] = shaded + (0.95 - shaded) * (0.9 * catch_light(stage, solid, rows) * open_lid) + 0.25 * low * open_lid
     return colour
 
@@ -114,9 +114,7 @@ def lens_layer(
     slant = u * 0.8 + v * 0.6 - 0.5 * towards[:, 0]
     streak = ramp((slant - 0.45).abs(), 0.28, 0.20) + 0.6 * ramp((slant - 0.02).abs(), 0.10, 0.05)
     window = 0.35 * ramp(v, -0.1, 0.9)
-    mirrored = (0.16 * streak + 0.06 * window) * scene.glasses.shine[image] * stage.strength[image]
+    mirrored = (0.055 * streak + 0.015 * window) * scene.glasses.shine[image] * stage.strength[image]
     tint = scene.glasses.tint[image].t()
     cool = mirrored.new_tensor([0.85, 0.95, 1.05])[:, None]
     return torch.stack([image, row, column]), depth, tint, cool * mirrored
-
-

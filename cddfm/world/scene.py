@@ -23,13 +23,23 @@ from cddfm.world.people import face_params, iris_colour
 from cddfm.world.spectacles import Earrings, Spectacles
 from cddfm.world.whiskers import BEARDS, Whiskers
 
-CLOTHING_SHARES = {"crew": 0.22, "v_neck": 0.12, "scoop": 0.08, "shirt": 0.18, "suit": 0.14, "turtleneck": 0.10, "hoodie": 0.10, "strap": 0.06}
+CLOTHING_SHARES = {
+    "crew": 0.22,
+    "v_neck": 0.12,
+    "scoop": 0.08,
+    "shirt": 0.18,
+    "suit": 0.14,
+    "turtleneck": 0.10,
+    "hoodie": 0.10,
+    "strap": 0.06,
+}
 PATTERN_SHARES = {"plain": 0.55, "stripes": 0.12, "checks": 0.09, "dots": 0.06, "knit": 0.12, "pinstripe": 0.06}
 
 # How much likelier a style is on people who present as women (and less likely on men), as a factor.
 _FEMININE = {
-    "shaved": 0.1, "bald": 0.05, "buzz": 0.15, "crop": 0.3, "side_part": 0.4, "slick": 0.5, "quiff": 0.3, "bob": 12.0, "bob_fringe": 14.0, "long": 9.0,
-    "long_wavy": 10.0, "long_curly": 6.0, "ponytail": 9.0, "top_knot": 5.0, "low_bun": 14.0, "receding": 0.03, "horseshoe": 0.01,
+    "shaved": 0.1, "bald": 0.05, "buzz": 0.15, "crop": 0.3, "side_part": 0.4, "slick": 0.5, "quiff": 0.3, "bob": 12.0, "bob_fringe": 14.0,
+    "long": 9.0, "long_wavy": 10.0, "long_curly": 6.0, "ponytail": 9.0, "top_knot": 5.0, "low_bun": 14.0, "receding": 0.03, "horseshoe":
+    0.01,
 }  # fmt: skip
 
 # Linear RGB of hair: black, dark brown, brown, chestnut, auburn, ginger, dark blond, blond, platinum, grey, white, dyed.
@@ -52,8 +62,8 @@ HAIR_COLOUR_SHARES = (0.20, 0.18, 0.16, 0.10, 0.05, 0.05, 0.07, 0.08, 0.03, 0.05
 
 @dataclass(frozen=True)
 class Scene:
-    """What a batch of portraits shows. presentation: −1 (feminine) to 1 (masculine). iris: linear RGB. skin: shine, blush, redness of the lips' make-up, freckles, and phases of the skin's grain. backdrop: free numbers of
-    `backdrop.py`."""
+    """What a batch of portraits shows. presentation: −1 (feminine) to 1 (masculine). iris: linear RGB. skin: shine, blush, redness of
+    the lips' make-up, freckles, and phases of the skin's grain. backdrop: free numbers of `backdrop.py`."""
 
     params: FaceParams
     presentation: Float[Tensor, batch]
@@ -118,12 +128,14 @@ def scene_of(codes: Float[Tensor, "images code"], model: MorphableModel) -> Scen
 def _hair(part: dict[str, Tensor], masculine: Tensor, hat: Int[Tensor, images]) -> Hair:
     device = masculine.device
     factor = torch.tensor([_FEMININE.get(name, 1.0) for name in hairstyles.STYLES], device=device)
-    shares = torch.tensor(hairstyles.SHARES, device=device) * torch.where(masculine[:, None] < 0, factor, factor ** (-0.75))
+    shares = torch.tensor(hairstyles.SHARES, device=device) * torch.where(
+        masculine[:, None] < 0, factor, (factor ** (-0.75)).clamp(max=1.6)
+    )
     style = category(part["hair_style"][:, 0], shares)
     covered = (hat > 0) & (hat != hats.KINDS.index("headband"))
     knotted = torch.tensor([name in ("top_knot", "afro", "quiff") for name in hairstyles.STYLES], device=device)[style]
     style = torch.where(covered & knotted, hairstyles.STYLES.index("side_part"), style)
-    shape = hairstyles.vary(hairstyles.style_table(device)[style], part["hair"])
+    shape = hairstyles.vary(hairstyles.style_table(device)[style], part["hair"][:, :6])
     index = category(part["hair_colour"][:, 0], HAIR_COLOUR_SHARES)
     shade = (0.25 * part["hair_colour"][:, 1:2]).clamp(-0.6, 0.6).exp()
     warmth = 0.12 * part["hair_colour"][:, 2:3].clamp(-2, 2) * torch.tensor([1.0, 0.0, -1.0], device=device)
@@ -150,7 +162,7 @@ def _whiskers(code: Float[Tensor, "images 5"], masculine: Tensor, hair: Hair, to
     grey = uniform(code[:, 2:3] - 1.9)
     pepper = torch.tensor([0.36, 0.35, 0.34], device=device)
     beard = hair.colour * 0.85 * redder
-    brow = hair.colour * (0.14 / hair.colour.amax(1, keepdim=True)).clamp(max=1.0) * (0.15 * code[:, 4:5]).exp()
+    brow = hair.colour * (0.065 / hair.colour.amax(1, keepdim=True)).clamp(max=1.0) * (0.15 * code[:, 4:5]).exp()
     return Whiskers(
         zones=chosen[:, :4] * (0.08 * code[:, 3:4]).exp(),
         extent=chosen[:, 4] * (0.2 * code[:, 3].clamp(-2, 2)).exp(),
@@ -171,7 +183,9 @@ def _clothes(kind_code: Float[Tensor, "images 2"], code: Float[Tensor, "images 1
     plain = suit & (pattern != PATTERNS.index("pinstripe")) | hoodie
     pattern = torch.where(plain, 0, pattern)
     value = uniform(code[:, 1])
-    garment = colour(uniform(code[:, 0]), uniform(code[:, 2]) ** 1.3 * (0.9 - 0.6 * suit.float()), 0.015 + torch.where(suit, 0.10, 0.72) * value**2.0)
+    garment = colour(
+        uniform(code[:, 0]), uniform(code[:, 2]) ** 1.3 * (0.9 - 0.6 * suit.float()), 0.015 + torch.where(suit, 0.10, 0.72) * value**2.0
+    )
     shirt = colour(uniform(code[:, 3]), 0.25 * uniform(code[:, 4]), 0.72 - 0.3 * uniform(code[:, 5]))
     third = colour(uniform(code[:, 6]), 0.8 * uniform(code[:, 7]), 0.03 + 0.6 * uniform(code[:, 8]) ** 2)
     wide = 1 + 0.07 * masculine + 0.04 * code[:, 13].clamp(-2, 2)
@@ -187,14 +201,14 @@ def colour(hue: Tensor, saturation: Tensor, value: Tensor) -> Float[Tensor, "ima
 
 
 def _glasses(code: Float[Tensor, "images 8"]) -> Spectacles:
-    """One in six wears glasses; one in six of those, tinted ones."""
+    """One in seven wears glasses; one in six of those, tinted ones."""
     dark = (code[:, 6] > 0.95).float()[:, None]
     metal = (code[:, 3] > 0.35).float()[:, None]
     shell = colour(uniform(code[:, 4]) * 0.12, 0.75 * uniform(code[:, 5]), 0.008 + 0.14 * uniform(code[:, 5]) ** 3)
     wire = code.new_tensor([0.42, 0.36, 0.26]) * (0.4 + 0.6 * uniform(code[:, 4:5]))
     tint = 0.10 + 0.35 * uniform(code[:, 7:8])
     return Spectacles(
-        worn=(code[:, 0] > 0.97).float(),
+        worn=(code[:, 0] > 1.04).float(),
         roundness=uniform(1.4 * code[:, 1]),
         size=1 + 0.07 * code[:, 2].clamp(-2, 2),
         bold=uniform(code[:, 3]) * (1 - 0.85 * metal[:, 0]),

@@ -33,7 +33,10 @@ class LightMap:
 
 
 def light_map(
-    occluders: Float[Tensor, "3 batch points"], towards: Float[Tensor, "batch 3"], falloff: float, shown: Bool[Tensor, "batch points"] | None = None
+    occluders: Float[Tensor, "3 batch points"],
+    towards: Float[Tensor, "batch 3"],
+    falloff: float,
+    shown: Bool[Tensor, "batch points"] | None = None,
 ) -> LightMap:
     """The map of a distant light in direction `towards`. falloff: per cm; the smaller, the softer and the more leaks."""
     forward = towards.t().contiguous()
@@ -88,7 +91,8 @@ def _coordinates(axes: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def ambient_occlusion(head: Head, torso: Float[Tensor, "torso 3"], torso_triangles: Tensor, normals: Float[Tensor, "vertices 3"]) -> Tensor:
-    """Share of an overcast sky that each vertex of the mean head sees, cosine-weighted, with shoulders: from depth maps of many directions."""
+    """Share of an overcast sky that each vertex of the mean head sees, cosine-weighted, with shoulders: from depth maps of many
+    directions."""
     points = torch.cat([head.model.mean, torso])
     count = len(head.model.mean)
     triangles = torch.cat([head.model.triangles, torso_triangles + count])

@@ -20,7 +20,9 @@ PAPER = (0.955, 0.94, 0.905)
 _HATCHING = ((0.10, 42.0, 92.0), (0.26, 30.0, 104.0), (0.42, 63.0, 112.0), (0.58, -28.0, 120.0))
 
 
-def sketch(canvas: Canvas, behind: Float[Tensor, "batch 3 height width"], code: Float[Tensor, "batch 32"]) -> Float[Tensor, "batch 3 height width"]:
+def sketch(
+    canvas: Canvas, behind: Float[Tensor, "batch 3 height width"], code: Float[Tensor, "batch 32"]
+) -> Float[Tensor, "batch 3 height width"]:
     """sRGB in [0, 1] at the canvas's resolution (samples). behind: the background, linear."""
     size = canvas.colour.shape[-1]
     grey = canvas.colour.new_tensor(LUMINANCE)[:, None, None]
@@ -51,7 +53,7 @@ def _local_contrast(tone: Tensor, person: Tensor) -> Tensor:
     return (0.66 + 0.22 * (tone - middle) / spread).clamp(0, 1)
 
 
-def _soften(values: Tensor, width: float) -> Tensor:
+def _soften(values: Tensor, width: float | int) -> Tensor:
     radius = max(1, round(width))
     padded = functional.pad(values, (radius, radius, radius, radius), mode="replicate")
     return functional.avg_pool2d(padded, 2 * radius + 1, stride=1)
@@ -67,7 +69,9 @@ def _paper(x: Tensor, y: Tensor, size: int) -> Float[Tensor, "1 1 height width"]
     return (0.5 + 0.24 * value).clamp(0, 1)[None, None]
 
 
-def _hatching(dark: Tensor, normal: Tensor, x: Tensor, y: Tensor, code: Tensor, grain: Tensor, size: int) -> Float[Tensor, "batch 1 height width"]:
+def _hatching(
+    dark: Tensor, normal: Tensor, x: Tensor, y: Tensor, code: Tensor, grain: Tensor, size: int
+) -> Float[Tensor, "batch 1 height width"]:
     """Parallel strokes, more layers where it is darker, bent by the normals."""
     bend = _soften(normal, size / 26)
     pencil = torch.zeros_like(dark)

@@ -21,8 +21,8 @@ HIDDEN = -1e4
 
 @dataclass(frozen=True)
 class Spectacles:
-    """worn: 0 or 1. roundness 0 (box) to 1 (circle). size about 1. bold: thickness 0 to 1. height: of the lens over its width. frame: linear
-    RGB. tint: light that the lenses let through. shine: of the lenses' reflection."""
+    """worn: 0 or 1. roundness 0 (box) to 1 (circle). size about 1. bold: thickness 0 to 1. height: of the lens over its width. frame:
+    linear RGB. tint: light that the lenses let through. shine: of the lenses' reflection."""
 
     worn: Float[Tensor, batch]
     roundness: Float[Tensor, batch]
@@ -112,7 +112,9 @@ def spectacles_points(
     bars = [_bar(noses[0], noses[1], upright, eyes.new_tensor([0.0, 0.0, 1.0]) * thick)]
     for index, outwards in ((0, -1.0), (1, 1.0)):
         behind = ears[:, index] * ears.new_tensor([1.02, 1.0, 1.0])
-        bars.append(_bar(hinges[index] + eyes.new_tensor([0.1 * outwards, 0.0, -0.1]), behind, upright, eyes.new_tensor([1.0, 0.0, 0.0]) * thick))
+        bars.append(
+            _bar(hinges[index] + eyes.new_tensor([0.1 * outwards, 0.0, -0.1]), behind, upright, eyes.new_tensor([1.0, 0.0, 0.0]) * thick)
+        )
     frame, lens = torch.cat([*rods, *bars], dim=1), torch.cat(lenses, dim=1)
     worn = (glasses.worn > 0.5)[:, None, None]
     return torch.where(worn, frame, HIDDEN), torch.where(worn, lens, HIDDEN)

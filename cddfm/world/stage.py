@@ -30,9 +30,9 @@ Warp = Callable[[Float[Tensor, "batch points 3"]], Float[Tensor, "batch points 3
 
 @dataclass(frozen=True)
 class Stage:
-    """In the world's frame. rest: place before motion, on eyeballs the direction with the pupil along +z. albedo: of head vertices. key, sky:
-    share of the dominant and of the ambient light that reaches each solid vertex. hairs, whiskers: paths; *_shown: which grow. towards,
-    strength: of the dominant light; ambient: light from everywhere."""
+    """In the world's frame. rest: place before motion, on eyeballs the direction with the pupil along +z. albedo: of head vertices. key,
+    sky: share of the dominant and of the ambient light that reaches each solid vertex. hairs, whiskers: paths; *_shown: which grow.
+    towards, strength: of the dominant light; ambient: light from everywhere."""
 
     solid: Float[Tensor, "batch solid 3"]
     normals: Float[Tensor, "3 batch solid"]
@@ -62,7 +62,7 @@ def set_stage(scene: Scene, kit: Assets, warp: Warp | None = None) -> Stage:
     table = radius_table(kit.scalp, head)
     guides, extent, margin, azimuth = grow(scene.hair, table, _cap(scene))
     hairs = locks(scene.hair, guides, extent, azimuth).flatten(2, 3)
-    shown = growing(scene.hair, margin, azimuth)
+    shown = growing(scene.hair, margin, azimuth, extent)
     frame, lenses = spectacles_points(scene.glasses, centres, head[:, kit.ears], head[:, model.landmarks[28]])
     rings = earring_points(scene.earrings, head[:, kit.lobes])
     hat = hat_points(scene.hats, table)
@@ -110,8 +110,7 @@ def _geometry(scene: Scene, kit: Assets) -> Float[Tensor, "batch vertices 3"]:
     """In double precision, so that the order in which a product is summed (it depends on the batch) does not show."""
     params, model = scene.params, kit.model
     coefficients = torch.cat([params.identity, params.expression], dim=1).double()
-    basis = torch.cat([model.identity_basis, model.expression_basis]).flatten(1).double()
-    return (model.mean + (coefficients @ basis).unflatten(1, (-1, 3))).float()
+    return (model.mean + (coefficients @ kit.shape_basis).unflatten(1, (-1, 3))).float()
 
 
 def _cap(scene: Scene) -> Tensor:
@@ -142,8 +141,7 @@ def _eyes(kit: Assets, head: Tensor) -> Float[Tensor, "batch 2 3"]:
 def _painted(scene: Scene, kit: Assets) -> tuple[Float[Tensor, "3 batch head"], Float[Tensor, "batch head"]]:
     """Reflectance of the head with the scalp and the beard's ground in the hair's colour, and the hair's soft shadow beside its line."""
     model, hair, whiskers = kit.model, scene.hair, scene.whiskers
-    basis = model.albedo_basis.flatten(1).double()
-    albedo = (model.albedo_mean + (scene.params.albedo.double() @ basis).unflatten(1, (-1, 3))).clamp(0, 1).float()
+    albedo = (model.albedo_mean + (scene.params.albedo.double() @ kit.albedo_basis).unflatten(1, (-1, 3))).clamp(0, 1).float()
     albedo = planes(albedo)
 
     def cover(colour: Tensor, amount: Float[Tensor, "batch head"]) -> None:
@@ -152,7 +150,9 @@ def _painted(scene: Scene, kit: Assets) -> tuple[Float[Tensor, "3 batch head"], 
 
     lift = kit.reach[None] - hairline(kit.azimuth[None], hair.field("recede")[:, None])
     bare = hair.field("bare")[:, None]
-    crown = torch.where(bare > 0, torch.maximum(ramp(kit.reach[None] - bare, -0.05, 0.10), 0 * bare) * ramp(kit.azimuth.abs()[None], 0.4, 0.9), 1.0)
+    crown = torch.where(
+        bare > 0, torch.maximum(ramp(kit.reach[None] - bare, -0.05, 0.10), 0 * bare) * ramp(kit.azimuth.abs()[None], 0.4, 0.9), 1.0
+    )
     soft = 0.07 + 0.10 * (hair.field("density")[:, None] < 0.5)
     covered = kit.hairy * ramp(lift, 0.03, -soft) * crown
     root = hair.colour * 0.62 + 0.05 * albedo.mean(2).t() * 0.2
@@ -166,4 +166,3 @@ def _painted(scene: Scene, kit: Assets) -> tuple[Float[Tensor, "3 batch head"], 
     volume = (hair.field("volume") * hair.field("density")).clamp(max=2.0)[:, None] / 2.0
     shadow = (0.10 + 0.25 * volume) * ramp(lift, 0.14, -0.02) * kit.hairy * (hair.field("density")[:, None] > 0.5)
     return albedo, 1 - shadow
-

@@ -29,8 +29,8 @@ HAIR_WIDTH, WHISKER_WIDTH = 0.13, 0.055
 
 @dataclass(frozen=True)
 class Solid:
-    """Samples of solid surfaces. image, row, column: where. albedo: linear RGB. key, sky: share of the dominant and the ambient light. shine:
-    how oily, wet or polished. place: position on the unmoved mesh, or direction in the eyeball."""
+    """Samples of solid surfaces. image, row, column: where. albedo: linear RGB. key, sky: share of the dominant and the ambient light.
+    shine: how oily, wet or polished. place: position on the unmoved mesh, or direction in the eyeball."""
 
     image: Int[Tensor, pixels]
     row: Int[Tensor, pixels]
@@ -77,7 +77,9 @@ def solid_samples(scene: Scene, kit: Assets, stage: Stage, size: int, widen: flo
     head, solid = stage.albedo.shape[2], stage.solid.shape[1]
     albedo = torch.nn.functional.pad(stage.albedo, (0, solid - head))
     oil = torch.nn.functional.pad(torch.maximum(kit.oil, 0.9 * kit.wet), (0, solid - head)).expand(len(scene), -1)
-    vertex = torch.cat([stage.normals, albedo, stage.rest.unsqueeze(1).expand(-1, len(scene), -1), stage.key[None], stage.sky[None], oil[None]]).flatten(1)
+    vertex = torch.cat(
+        [stage.normals, albedo, stage.rest.unsqueeze(1).expand(-1, len(scene), -1), stage.key[None], stage.sky[None], oil[None]]
+    ).flatten(1)
     values = sum(vertex.index_select(1, corner) * weight for corner, weight in zip(corners, weights, strict=True))
     normal, albedo, place, (key, sky, shine) = unit(values[0:3]), values[3:6], values[6:9], values[9:12]
     part = kit.part[seen]
@@ -90,7 +92,8 @@ def solid_samples(scene: Scene, kit: Assets, stage: Stage, size: int, widen: flo
 def _paint(
     scene: Scene, stage: Stage, image: Tensor, part: Tensor, albedo: Tensor, normal: Tensor, shine: Tensor, place: Tensor, widen: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Reflectance and relief of the parts that are coloured by place instead of by vertex: the skin's grain, eyes, clothes, hats, frames."""
+    """Reflectance and relief of the parts that are coloured by place instead of by vertex: the skin's grain, eyes, clothes, hats,
+    frames."""
     skin_code = scene.skin.t()
     skin = (part < HAIRS).nonzero().squeeze(1)
     owner, where = image[skin], place[:, skin]
@@ -104,7 +107,7 @@ def _paint(
     shine[skin] = shine[skin] * (0.45 + 0.9 * skin_code[0].index_select(0, owner)) * (1 + 0.25 * fine)
 
     eye = (part == EYE).nonzero().squeeze(1)
-    lidded = 1 - 0.50 * ramp(place[1, eye], 0.05, 0.50)
+    lidded = 1 - 0.60 * ramp(place[1, eye], 0.02, 0.45)
     albedo[:, eye] = eye_colour(place[:, eye], scene.iris.t().index_select(1, image[eye]), widen) * lidded
 
     dressed = ((part == TORSO) | (part == COLLAR)).nonzero().squeeze(1)
@@ -146,7 +149,12 @@ def strand_samples(
     scale = camera.focal / camera.distance
     device = hairs.device
     thin = 1 - 0.55 * torch.linspace(0, 1, HAIR_SEGMENTS, device=device) ** 3
-    width = torch.cat([(hair_width * scale * thin).repeat(hair_count), torch.full((whisker_count * WHISKER_SEGMENTS,), WHISKER_WIDTH * scale, device=device)])
+    width = torch.cat(
+        [
+            (hair_width * scale * thin).repeat(hair_count),
+            torch.full((whisker_count * WHISKER_SEGMENTS,), WHISKER_WIDTH * scale, device=device),
+        ]
+    )
     drawn = draw_strands(starts, ends, grown, width.expand(len(scene), -1), size, relief / scale)
     is_hair = drawn.segment < hair_count * HAIR_SEGMENTS
     local = drawn.segment - torch.where(is_hair, 0, hair_count * HAIR_SEGMENTS)

@@ -80,7 +80,9 @@ def strand_tones(scene: Scene, stage: Stage, strands: Strands, normal: Float[Ten
     bold = saturate(strands.colour, 1.35) * 1.2 + 0.006
     up = stage.rotation[:, :, 1].t().index_select(1, strands.image)
     height = (strands.mass * up).sum(0)
-    band = ramp((height - 0.60 - 0.05 * strands.lock).abs(), 0.09, 0.07) * (strands.across.abs() < 0.55) * (level > 0.7) * (strands.kind == 0)
+    band = (
+        ramp((height - 0.60 - 0.05 * strands.lock).abs(), 0.09, 0.07) * (strands.across.abs() < 0.55) * (level > 0.7) * (strands.kind == 0)
+    )
     return (bold * level * (0.9 + 0.12 * strands.lock) * (0.6 + 0.4 * tint) * (1 + 0.7 * band) + 0.03 * band).clamp(0, 1)
 
 

@@ -7,17 +7,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def ramp(value: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+def ramp(value: Tensor, low: float | int | Tensor, high: float | int | Tensor) -> Tensor:
     """Smooth step from 0 at `low` to 1 at `high`."""
     t = ((value - low) / (high - low)).clamp(0.0, 1.0)
     return t * t * (3 - 2 * t)
 
 
-def dot(a: Float[Tensor, "3 *shape"], b: Float[Tensor, "3 *shape"]) -> Float[Tensor, "*shape"]:
+def dot(a: Float[Tensor, "3 *#shape"], b: Float[Tensor, "3 *#shape"]) -> Tensor:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def cross(a: Float[Tensor, "3 *shape"], b: Float[Tensor, "3 *shape"]) -> Float[Tensor, "3 *shape"]:
+def cross(a: Float[Tensor, "3 *#shape"], b: Float[Tensor, "3 *#shape"]) -> Tensor:
     return torch.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 

@@ -70,7 +70,9 @@ def zones_of(model: MorphableModel, place: Float[Tensor, "points 3"]) -> Float[T
     corner = float(marks[54, 0])
     lip_line = upper - 0.10 - 0.95 * (side / corner).clamp(max=1.15) ** 2
     moustache = ramp(nose - 0.25 - y, 0.0, 0.3) * ramp(y - lip_line, 0.0, 0.22) * ramp(corner + 0.7 - side, 0.0, 0.5) * ramp(z, -1.5, 0.0)
-    droop = ramp(side, corner - 0.2, corner + 0.3) * ramp(corner + 1.0 - side, 0.0, 0.4) * ramp(upper - 0.3 - y, 0.0, 0.5) * ramp(z, -2.5, -1.0)
+    droop = (
+        ramp(side, corner - 0.2, corner + 0.3) * ramp(corner + 1.0 - side, 0.0, 0.4) * ramp(upper - 0.3 - y, 0.0, 0.5) * ramp(z, -2.5, -1.0)
+    )
     under_lip = ramp(lower - 0.30 + 0.5 * (side / corner).clamp(max=1.2) ** 2 - y, 0.0, 0.3)
     strip = torch.maximum(ramp(1.1 - side, 0.0, 0.4), ramp(lower - 1.2 - y, 0.0, 0.5))
     chin_zone = under_lip * strip * ramp(corner + 0.5 - side, 0.0, 0.8) * ramp(y - chin, -1.2, -0.3) * ramp(z, -3.0, -1.0)
