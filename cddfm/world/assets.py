@@ -167,7 +167,7 @@ def _sphere_centre(points: Float[Tensor, "points 3"]) -> Float[Tensor, 3]:
 
 def _occlusion(head: Head, torso: Tensor, normals: Tensor, inside: Tensor) -> Float[Tensor, vertices]:
     light = ambient_occlusion(head, torso, torso_triangles(), normals)
-    light = 0.10 + 0.90 * light.clamp(max=1) ** 1.3
+    light = 0.08 + 0.92 * light.clamp(max=1) ** 1.5
     light = torch.where(inside, torch.ones_like(light), light)
     light = torch.where(head.regions["teeth"], torch.full_like(light, 0.8), light)
     return torch.where(head.regions["mouth_interior"], torch.full_like(light, 0.30), light)

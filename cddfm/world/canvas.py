@@ -81,7 +81,7 @@ def lines(canvas: Canvas, jump: float = 1.4, crease: float = 1.1, locks: bool = 
     bent = (_spread(canvas.normal).sum(1, keepdim=True) > crease) & ~hair & (canvas.region != 5)
     edge = edge | bent
     if locks:
-        edge = edge | (hair & (_spread(canvas.lock) > 0) & (_spread(depth) > 0.45))
+        edge = edge | (hair & (_spread(canvas.lock) > 0) & (_spread(depth) > 0.8))
     return edge.float()
 
 

@@ -78,7 +78,12 @@ def _photograph(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: 
     planes[:3, spot] = planes[:3, spot] * through[:, front] + mirrored[:, front]
     layers = functional.avg_pool2d(planes.view(5, batch, size, size).transpose(0, 1), size // resolution)
     behind = backdrop(scene.backdrop_kind, scene.backdrop, resolution)
-    return _srgb(layers[:, :3] + (1 - layers[:, 3:4]) * behind), layers[:, 4:5]
+    return _srgb(_expose(layers[:, :3] + (1 - layers[:, 3:4]) * behind)), layers[:, 4:5]
+
+
+def _expose(linear: Tensor) -> Tensor:
+    """A camera's curve: shadows and middle tones lifted, white kept, highlights rolled off."""
+    return linear * 1.35 / (1 + 0.35 * linear.clamp(min=0))
 
 
 def _paint(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,7 @@ def _comb(
     distance = length(towards)
     arrived = torch.maximum(arrived, (distance < 1.5).float() * tied)
     round_about = cross(towards, noise + torch.tensor([0.2, 0.9, 0.4], device=x.device).view(3, 1, 1)) + towards * (distance - 1.6)
-    tail = torch.stack([0.25 * noise[0], -1 + 0.9 * torch.exp(-grown / 30), -0.35 + zero])
+    tail = torch.stack([0.25 * noise[0], -1 + 0.9 * torch.exp(-grown / 8), -0.35 + zero])
     after = torch.where((hair.field("tie") > 1.5)[:, None], unit(round_about), tail)
     gathered = torch.where(arrived > 0.5, after, towards / distance)
     flow = torch.where(tied > 0.5, gathered, flow)
@@ -208,6 +208,6 @@ def growing(hair: Hair, margin: Float[Tensor, "batch guides"], azimuth: Tensor, 
     crown = ramp(reach[None, :, None] - bare + 0.16 * (chance - 0.5), -0.03, 0.03) * (1 - ramp(azimuth.abs(), 0.9, 0.4))[..., None]
     open_crown = torch.where(bare > 0, crown, torch.ones_like(crown))
     edge = margin.unsqueeze(-1) > 0.10 * chance**2 - 0.015
-    needed = (15 / extent).clamp(0.36, 1.0).unsqueeze(-1)
+    needed = (18 / extent).clamp(0.48, 1.0).unsqueeze(-1)
     visible = _disorder(hair, GUIDES * LOCK, 4).unflatten(1, (GUIDES, LOCK)) < needed
     return edge & visible & (chance < hair.field("density")[:, None, None]) & (open_crown > 0.5)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from cddfm.world.vectors import ramp, scatter_numbers
 
 # Cells across the picture, stroke length and width in cells, how much detail asks for them (0: everywhere), opacity.
-_LAYERS = ((18.0, 3.6, 1.75, 0.0, 1.0), (34.0, 3.4, 1.35, 0.10, 0.95), (60.0, 3.0, 1.05, 0.30, 0.92), (104.0, 2.6, 0.85, 0.55, 0.9))
+_LAYERS = ((18.0, 3.6, 1.75, 0.0, 1.0), (34.0, 3.4, 1.35, 0.10, 0.95), (60.0, 3.0, 1.05, 0.30, 0.92), (104.0, 2.6, 0.85, 0.52, 0.9), (176.0, 2.4, 0.85, 0.66, 0.85))
 _REACH = 2
 
 
@@ -28,7 +28,7 @@ def paint(
     enriched = _enrich(picture)
     angle, edge = _directions(enriched)
     ground = enriched.mean((2, 3), keepdim=True) * 0.75 + enriched.new_tensor([0.16, 0.12, 0.08])[:, None, None]
-    painted, height = ground.expand_as(enriched), torch.zeros_like(focus)
+    painted, height = 0.2 * ground + 0.8 * _blur(enriched, 0.4 * size / _LAYERS[0][0]), torch.zeros_like(focus)
     for number, (cells, length, width, wanted, opacity) in enumerate(_LAYERS):
         if cells > size * 0.8:
             break
@@ -143,7 +143,7 @@ def _varnish(painted: Tensor, height: Tensor) -> Tensor:
         0.5 * torch.sin(axis * 2.1)[None, :] * torch.sin(axis * 0.7)[:, None]
         + 0.5 * torch.sin(axis * 2.1)[:, None] * torch.cos(axis * 0.7)[None, :]
     )
-    surface = height + 0.14 * weave
+    surface = height + 0.07 * weave
     x = functional.pad(surface[..., 1:] - surface[..., :-1], (1, 0, 0, 0))
     y = functional.pad(surface[..., 1:, :] - surface[..., :-1, :], (0, 0, 1, 0))
     light = (0.10 * (x + y)).clamp(-0.07, 0.07)

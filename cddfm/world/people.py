@@ -140,9 +140,9 @@ def _gaze(code: Float[Tensor, "images 2"], name: str) -> Float[Tensor, images]:
 def _light(code: Float[Tensor, "images 8"], candid: Float[Tensor, images]) -> Float[Tensor, "images 27"]:
     """Ambient plus one distant light, warm or cool, from soft to strong and from every side in front (mostly from above; who sits for a
     portrait mostly has it before them), exposed so that a face turned to the camera is neither black nor burnt out."""
-    azimuth = AZIMUTH_LIMIT * torch.tanh((0.22 + 0.28 * candid) * code[:, 0] + 0.04 * code[:, 0] ** 3)
+    azimuth = AZIMUTH_LIMIT * torch.tanh((0.17 + 0.33 * candid) * code[:, 0] + 0.04 * code[:, 0] ** 3)
     elevation = math.radians(31) + math.radians(40) * torch.tanh(0.38 * code[:, 1] + 0.05 * code[:, 1] ** 3)
-    ambient = 0.18 + 0.46 * uniform(code[:, 2]) ** 0.5
+    ambient = 0.18 + 0.46 * uniform(code[:, 2]) ** (0.40 + 0.30 * candid) + 0.14 * (1 - candid)
     exposure = 1.12 * (0.11 * code[:, 3].clamp(-2.5, 2.5)).exp()
     facing = (elevation.cos() * azimuth.cos()).clamp(min=0.0)
     intensity = (exposure - ambient) / (0.42 + 0.52 * facing)

@@ -114,7 +114,7 @@ def lens_layer(
     slant = u * 0.8 + v * 0.6 - 0.5 * towards[:, 0]
     streak = ramp((slant - 0.45).abs(), 0.28, 0.20) + 0.6 * ramp((slant - 0.02).abs(), 0.10, 0.05)
     window = 0.35 * ramp(v, -0.1, 0.9)
-    mirrored = (0.055 * streak + 0.015 * window) * scene.glasses.shine[image] * stage.strength[image]
+    mirrored = (0.030 * streak + 0.006 * window) * scene.glasses.shine[image] * stage.strength[image]
     tint = scene.glasses.tint[image].t()
     cool = mirrored.new_tensor([0.85, 0.95, 1.05])[:, None]
     return torch.stack([image, row, column]), depth, tint, cool * mirrored

@@ -96,8 +96,8 @@ def set_stage(scene: Scene, kit: Assets, warp: Warp | None = None) -> Stage:
     normals = planes(corner_normals)
     points = planes(solid)
     facing = dot(normals, towards.t().unsqueeze(-1))
-    key = light_at(key_map, points, 0.9 + 0.9 * (1 - facing.clamp(0, 1)))
-    sky = 0.35 + 0.65 * light_at(sky_map, points, 1.6)
+    key = 0.10 + 0.90 * light_at(key_map, points, 0.9 + 0.9 * (1 - facing.clamp(0, 1)))
+    sky = 0.50 + 0.50 * light_at(sky_map, points, 1.6)
     albedo, shade = _painted(scene, kit)
     reached = torch.nn.functional.pad(kit.occlusion[None] * shade, (0, solid.shape[1] - count), value=1.0)
     return Stage(
