@@ -46,7 +46,7 @@ def join(*pools: Pool) -> Pool:
 
 def draw_pool(style: str, count: int, resolution: int, device: torch.device | str, cache: Path | None = None, seed: int = 0) -> Pool:
     """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them."""
-    from cddfm.world import draw, sample_codes, scene
+    from cddfm.world import VERSION, draw, sample_codes, scene
 
     def portraits(first: int, last: int) -> Pool:
         parts = []
@@ -63,7 +63,7 @@ def draw_pool(style: str, count: int, resolution: int, device: torch.device | st
     with progress_bar(f"drawing {style}", total=count, completed=0) as advance, torch.no_grad():
         for first in range(seed, seed + count, shard):
             last = min(first + shard, seed + count)
-            path = None if cache is None else cache / f"{style}-{resolution}-{first}-{last}.pt"
+            path = None if cache is None else cache / f"{style}-{resolution}-{first}-{last}-world{VERSION}.pt"
             shards.append(_cached(path, lambda first=first, last=last: portraits(first, last)))
             advance(last - seed, {})
     return join(*shards).to(device)

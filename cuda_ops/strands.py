@@ -6,7 +6,7 @@ many images are drawn at once. Without gradients.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -35,6 +35,10 @@ class StrandPixels:
     along: Float[Tensor, pixels]
     across: Float[Tensor, pixels]
     depth: Float[Tensor, pixels]
+
+    def take(self, index: Int[Tensor, chosen]) -> StrandPixels:
+        """Some of the pixels."""
+        return StrandPixels(**{field.name: getattr(self, field.name).index_select(0, index) for field in fields(self)})
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from cddfm.world.backdrop import backdrop
 from cddfm.world.canvas import empty_depth, lay_out, lock_normal
 from cddfm.world.scene import Scene
 from cddfm.world.stage import Stage, set_stage
-from cddfm.world.surface import nearest_only, solid_samples, strand_samples
+from cddfm.world.surface import solid_samples, strand_samples
 
 STYLES = ("portrait", "toon", "clay", "painting", "sketch")
 
@@ -61,7 +61,7 @@ def _photograph(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: 
     batch = len(scene)
     solid = solid_samples(scene, kit, stage, size)
     depth = empty_depth(solid, batch, size)
-    strands = nearest_only(strand_samples(scene, stage, size), depth)
+    strands = strand_samples(scene, stage, depth)
     planes = torch.zeros(5, batch * size * size, device=depth.device)
     depth = depth.flatten()
     spot = (solid.image * size + solid.row) * size + solid.column
@@ -93,8 +93,7 @@ def _paint(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) 
 
 def _clay(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -> tuple[Tensor, Tensor]:
     solid = solid_samples(scene, kit, stage, size)
-    strands = strand_samples(scene, stage, size, clay.LOCK_WIDTH, clay.LOCK_RELIEF, guides_only=True)
-    strands = nearest_only(strands, empty_depth(solid, len(scene), size))
+    strands = strand_samples(scene, stage, empty_depth(solid, len(scene), size), clay.LOCK_WIDTH, clay.LOCK_RELIEF, guides_only=True)
     normal = lock_normal(strands)
     colour = clay.lit(scene, stage, strands.image, normal, strands.key, strands.sky) * (0.72 + 0.28 * (1 - strands.across**2))
     canvas = lay_out(solid, clay.solid_clay(scene, stage, solid), strands, colour, normal, len(scene), size)
@@ -103,8 +102,7 @@ def _clay(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -
 
 def _toon(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -> tuple[Tensor, Tensor]:
     solid = solid_samples(scene, kit, stage, size, toon.IRIS_WIDEN)
-    strands = strand_samples(scene, stage, size, toon.LOCK_WIDTH, toon.LOCK_RELIEF, guides_only=True)
-    strands = nearest_only(strands, empty_depth(solid, len(scene), size))
+    strands = strand_samples(scene, stage, empty_depth(solid, len(scene), size), toon.LOCK_WIDTH, toon.LOCK_RELIEF, guides_only=True)
     normal = lock_normal(strands)
     tones = toon.strand_tones(scene, stage, strands, normal)
     canvas = lay_out(solid, toon.solid_tones(scene, stage, solid), strands, tones, normal, len(scene), size)
@@ -114,7 +112,7 @@ def _toon(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -
 
 def _sketch(scene: Scene, kit: Assets, stage: Stage, resolution: int, size: int) -> tuple[Tensor, Tensor]:
     solid = solid_samples(scene, kit, stage, size)
-    strands = nearest_only(strand_samples(scene, stage, size), empty_depth(solid, len(scene), size))
+    strands = strand_samples(scene, stage, empty_depth(solid, len(scene), size))
     colours = portrait.solid_colour(scene, stage, solid), portrait.strand_colour(scene, stage, strands)
     canvas = lay_out(solid, colours[0], strands, colours[1], strands.mass, len(scene), size)
     drawn = sketch.sketch(canvas, backdrop(scene.backdrop_kind, scene.backdrop, size), scene.backdrop)

@@ -174,6 +174,7 @@ def locks(
     rooted = ramp(grown, 0.3, 4.0)
     # Curls no tighter than the points along a hair can show.
     pitch = 2 * math.pi / torch.maximum(1.3 + 3.2 * fields["curl"], 3.6 / SEGMENTS * extent[:, :, None, None])
+    pitch = pitch * (0.78 + 0.44 * _disorder(hair, GUIDES, 6)[..., None, None])
     start = 6.28 * _disorder(hair, GUIDES, 7)[..., None, None]
     turn = pitch * grown + start + 0.9 * strays * (1 - fields["clump"])
     u = across * spread + sway + fields["wave"] * rooted * torch.sin(wave_phase) + fields["curl"] * rooted * torch.cos(turn)

@@ -2,7 +2,7 @@
 
 Strokes stand on jittered grids. Each pixel looks at the strokes of the cells around it in a fixed irregular order, so that nothing
 depends on the order of drawing (Hertzmann's layers, "Painterly Rendering with Curved Brush Strokes of Multiple Sizes", 1998, with
-straight strokes). """
+straight strokes)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from torch.nn import functional
 from cddfm.world.vectors import ramp, scatter_numbers
 
 # Cells across the picture, stroke length and width in cells, how much detail asks for them (0: everywhere), opacity.
-_LAYERS = ((18.0, 3.6, 1.75, 0.0, 1.0), (34.0, 3.4, 1.35, 0.10, 0.95), (60.0, 3.0, 1.05, 0.30, 0.92), (104.0, 2.6, 0.85, 0.52, 0.9), (176.0, 2.4, 0.85, 0.66, 0.85))
+_LAYERS = (
+    (18.0, 3.6, 1.75, 0.0, 1.0),
+    (34.0, 3.4, 1.35, 0.10, 0.95),
+    (60.0, 3.0, 1.05, 0.30, 0.92),
+    (104.0, 2.6, 0.85, 0.52, 0.9),
+    (176.0, 2.4, 0.85, 0.66, 0.85),
+)
 _REACH = 2
 
 

@@ -31,7 +31,8 @@ IRIS_SHARES = (0.34, 0.22, 0.12, 0.09, 0.15, 0.08)
 
 # Threshold below which an expression rests, its slope above, and its ceiling.
 _EXPRESSION = {
-    "mouthSmile": (0.1, 0.50, 1.0),
+    "mouthSmile": (-0.15, 0.50, 1.0),
+    "mouthFrown": (1.45, 0.75, 1.0),
     "jawOpen": (0.55, 0.50, 1.0),
     "eyeBlink": (1.55, 1.5, 1.0),
     "eyeSquint": (1.0, 0.6, 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cddfm.camera import Camera
@@ -128,9 +128,16 @@ def _paint(
 
 
 def strand_samples(
-    scene: Scene, stage: Stage, size: int, hair_width: float = HAIR_WIDTH, relief: float = 0.0, guides_only: bool = False
+    scene: Scene,
+    stage: Stage,
+    solid_depth: Float[Tensor, "batch height width"],
+    hair_width: float = HAIR_WIDTH,
+    relief: float = 0.0,
+    guides_only: bool = False,
 ) -> Strands:
-    """The nearest hair at each sample that shows one. guides_only: one thick strand for each lock, as a sculptor would cut them."""
+    """The nearest hair at each sample that shows one before what is solid (depth 0: nothing is). guides_only: one thick strand for each
+    lock, as a sculptor would cut them."""
+    size = solid_depth.shape[-1]
     camera = Camera()
     hairs, shown = stage.hairs, stage.hairs_shown
     if guides_only:
@@ -146,6 +153,7 @@ def strand_samples(
     face_starts, face_ends = segments(stage.whiskers)
     starts, ends = torch.cat([hair_starts, face_starts], dim=2), torch.cat([hair_ends, face_ends], dim=2)
     grown = torch.cat([shown.repeat_interleave(HAIR_SEGMENTS, 1), stage.whiskers_shown.repeat_interleave(WHISKER_SEGMENTS, 1)], dim=1)
+    grown &= ~(_hidden(starts, solid_depth) & _hidden(ends, solid_depth))
     scale = camera.focal / camera.distance
     device = hairs.device
     thin = 1 - 0.55 * torch.linspace(0, 1, HAIR_SEGMENTS, device=device) ** 3
@@ -156,6 +164,9 @@ def strand_samples(
         ]
     )
     drawn = draw_strands(starts, ends, grown, width.expand(len(scene), -1), size, relief / scale)
+    behind = solid_depth[drawn.image, drawn.row, drawn.column]
+    slack = torch.where(drawn.segment < hair_count * HAIR_SEGMENTS, 0.25, 0.10)
+    drawn = drawn.take(((behind == 0) | (drawn.depth < behind + slack)).nonzero().squeeze(1))
     is_hair = drawn.segment < hair_count * HAIR_SEGMENTS
     local = drawn.segment - torch.where(is_hair, 0, hair_count * HAIR_SEGMENTS)
     steps = torch.where(is_hair, HAIR_SEGMENTS, WHISKER_SEGMENTS)
@@ -206,11 +217,11 @@ def _strand_colour(scene: Scene, image: Tensor, kind: Tensor, stage: Tensor) -> 
     return torch.where(kind == 1, scene.whiskers.beard_colour.t().index_select(1, image), colour)
 
 
-def nearest_only(strands: Strands, solid_depth: Float[Tensor, "batch height width"]) -> Strands:
-    """Hair samples that stand before the solid ones (depth 0: nothing solid)."""
-    depth = solid_depth[strands.image, strands.row, strands.column]
-    slack = torch.where(strands.kind > 0, 0.10, 0.25)
-    keep = ((depth == 0) | (strands.depth < depth + slack)).nonzero().squeeze(1)
-    return Strands(**{
-        name: value[..., keep] for name, value in ((field, getattr(strands, field)) for field in Strands.__dataclass_fields__)
-    })  # fmt: skip
+def _hidden(ends: Float[Tensor, "3 batch segments"], solid_depth: Float[Tensor, "batch height width"]) -> Bool[Tensor, "batch segments"]:
+    """Whether these ends lie well behind something solid: most hair of the head's far side, which need not be drawn."""
+    batch, size, _ = solid_depth.shape
+    column = ((ends[0] + 1) * (size / 2)).clamp(0, size - 1).long()
+    row = ((1 - ends[1]) * (size / 2)).clamp(0, size - 1).long()
+    start = torch.arange(batch, device=row.device)[:, None] * (size * size)
+    depth = solid_depth.flatten().index_select(0, (start + row * size + column).flatten()).view(row.shape)
+    return (depth > 0) & (ends[2] > depth + 1.2)
