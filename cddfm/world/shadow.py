@@ -20,6 +20,7 @@ from cuda_ops.rasterize import rasterize
 
 SIZE = 56
 REACH = 19.0
+HIGHEST = 26.0
 MIDDLE = (0.0, -3.0, -6.0)
 
 
@@ -45,8 +46,9 @@ def light_map(
     axes = torch.stack([right, cross(forward, right), forward])
     u, v, height = _coordinates(axes, occluders)
     column, row = (u * SIZE).floor().clamp(0, SIZE - 1), (v * SIZE).floor().clamp(0, SIZE - 1)
-    if shown is not None:
-        height = torch.where(shown, height, -40.0)
+    # What is not worn stands far away and casts no shadow.
+    near = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1) & (height < HIGHEST)
+    height = torch.where(near if shown is None else near & shown, height, -40.0)
     batch = len(towards)
     texel = (torch.arange(batch, device=u.device)[:, None] * SIZE * SIZE + (row * SIZE + column).long()).flatten()
     highest = torch.full((batch * SIZE * SIZE,), -40.0, device=u.device)
@@ -78,7 +80,7 @@ def light_at(
 
     above = read(0) + x * (read(1) - read(0))
     below = read(SIZE) + x * (read(SIZE + 1) - read(SIZE))
-    return ((light.falloff * (height + bias)).exp() / (above + y * (below - above)).clamp(min=1e-12)).clamp(max=1.0)
+    return ((light.falloff * (height + bias).clamp(max=HIGHEST)).exp() / (above + y * (below - above)).clamp(min=1e-12)).clamp(max=1.0)
 
 
 def _coordinates(axes: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -97,3 +97,19 @@ def test_people_are_various():
 def test_unknown_style_is_refused_by_name(codes):
     with pytest.raises(ValueError, match=r"no style 'oil'; choose one of portrait, toon, clay, painting, sketch"):
         draw(scene(codes[:1]), 16, "oil")
+
+
+def test_no_seed_gives_a_broken_picture():
+    portraits = draw(scene(sample_codes(range(24))), 16, supersample=1)
+    assert torch.isfinite(portraits.image).all() and torch.isfinite(portraits.mask).all()
+
+
+def test_pictures_do_not_depend_on_the_number_of_threads(codes, drawn):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        shared = draw(scene(codes), SIZE)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(shared.image, drawn["portrait"].image, atol=2e-3, rtol=0)
