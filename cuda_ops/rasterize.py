@@ -16,8 +16,8 @@ from torch import Tensor
 
 from cuda_ops import native, visibility
 
-CANDIDATES = 1 << 19
-"""Triangle–pixel pairs that are tested at once; bounds the memory, not the result."""
+CANDIDATES = {"cpu": 1 << 16, "cuda": 1 << 24}
+"""Triangle–pixel pairs that are tested at once, by kind of device (as many as its cache likes); the result does not depend on it."""
 
 EDGE_TOLERANCE = 1e-4
 """Barycentric slack that keeps shared edges closed under rounding."""
@@ -50,14 +50,7 @@ def rasterize(
     """
     if backend != OURS:
         return Fragments(*_backend(backend)(vertices, triangles, resolution, cull))
-    screen = torch.stack(
-        [
-            (vertices[..., 0] + 1) * (resolution / 2) - 0.5,
-            (1 - vertices[..., 1]) * (resolution / 2) - 0.5,
-            vertices[..., 2],
-        ],
-        dim=-1,
-    )
+    screen = to_screen(vertices, resolution)
     with torch.no_grad():
         face = _visible(screen.detach().float(), triangles, resolution, cull)
     locate = torch.ops.cuda_ops.locate if _compiled(screen) else _locate
@@ -74,6 +67,43 @@ def _backend(name: str) -> Callable[[Tensor, Tensor, int, bool], tuple[Tensor, T
 
 def _compiled(screen: Tensor) -> bool:
     return screen.device.type == "cpu" and screen.dtype == torch.float32 and native.load("cpu")
+
+
+def to_screen(vertices: Float[Tensor, "*shape 3"], resolution: int) -> Float[Tensor, "*shape 3"]:
+    """(ndc x, ndc y, depth) → (column, row, depth), pixel centres at whole numbers."""
+    x, y, depth = vertices.unbind(-1)
+    return torch.stack([(x + 1) * (resolution / 2) - 0.5, (1 - y) * (resolution / 2) - 0.5, depth], dim=-1)
+
+
+@torch.no_grad()
+def visible_faces(
+    vertices: Float[Tensor, "batch vertices 3"], triangles: Int[Tensor, "triangles 3"], resolution: int, cull: bool = False
+) -> Int[Tensor, "batch height width"]:
+    """The face index of `rasterize` alone: enough where only some pixels are looked at more closely (`locate_pixels`)."""
+    return _visible(to_screen(vertices, resolution).float(), triangles, resolution, cull)
+
+
+@torch.no_grad()
+def locate_pixels(
+    vertices: Float[Tensor, "batch vertices 3"],
+    corners: Int[Tensor, "3 pixels"],
+    pixels: tuple[Int[Tensor, pixels], Int[Tensor, pixels], Int[Tensor, pixels]],
+    resolution: int,
+) -> tuple[Float[Tensor, "3 pixels"], Float[Tensor, pixels]]:
+    """Perspective-correct barycentrics and depth at chosen pixels (image, row, column) of known faces.
+
+    corners: of each pixel's face, as indices into the vertices of the whole batch (image · vertices + vertex).
+    """
+    flat = to_screen(vertices, resolution).flatten(0, 1)
+    picked = [flat.index_select(0, corner).t().contiguous() for corner in corners]
+    row, column = pixels[1].to(flat.dtype), pixels[2].to(flat.dtype)
+    x, y, depth = ([point[axis] for point in picked] for axis in range(3))
+    x, y = [value - column for value in x], [value - row for value in y]
+    edge = torch.stack([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]])
+    weight = edge / torch.stack(depth)
+    total = weight[0] + weight[1] + weight[2]
+    area = edge[0] + edge[1] + edge[2]
+    return weight / total, area / total
 
 
 def _visible(screen: Tensor, triangles: Tensor, resolution: int, cull: bool) -> Int[Tensor, "batch height width"]:
@@ -138,7 +168,8 @@ def _chunks(ends: Int[Tensor, shown]) -> list[slice]:
     if ends.numel() == 0:
         return []
     total = int(ends[-1])
-    marks = torch.arange(CANDIDATES, max(total, CANDIDATES), CANDIDATES, device=ends.device)
+    most = CANDIDATES.get(ends.device.type, CANDIDATES["cpu"])
+    marks = torch.arange(most, max(total, most), most, device=ends.device)
     cuts = [0, *torch.searchsorted(ends, marks, right=True).tolist(), ends.numel()]
     return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b > a]
 

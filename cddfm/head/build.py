@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cddfm.head.albedo import albedo_modes, mean_albedo
 from cddfm.head.expression import expression_modes
+from cddfm.head.grid import JAW
 from cddfm.head.identity import identity_modes
 from cddfm.head.numerics import soft_step
 from cddfm.head.paint import Paint, make_paint
@@ -33,7 +34,7 @@ class Head:
 
 @functools.cache
 def build_head() -> Head:
-    """Sculpt the head (about a second, no files); the same object every time."""
+    """Sculpt the head (about two seconds, no files); the same object every time."""
     template = make_template()
     paint = make_paint(template)
     albedo = mean_albedo(template, paint)
@@ -69,20 +70,25 @@ def make_regions(template: Template, paint: Paint) -> dict[str, Bool[Tensor, " v
     hairline = 7.0 - 3.0 * soft_step(side, 3.5, 6.6)
     hair_limit = soft_step(y, 2.0, -6.0) * 3.0
     scalp = skin & (((y > hairline) & (z > -5.0)) | ((z <= -5.0) & (y > 1.5)) | ((z < -6.5 - hair_limit) & (y > -6.5)))
-    neck = skin & (template.level > 5.5)
+    neck = skin & (template.level > JAW + 0.5)
     face = skin & ~scalp & ~neck & (z > -6.0)
     near_eye = ((side - 3.15) / 1.6) ** 2 + ((y - 0.1) / 1.0) ** 2 < 1.0
+    hairs = template.mask("brow_R", "brow_L")
     return {
         "skin": template.mask("skin", "ear_R", "ear_L") & ~scalp,
         "scalp": scalp,
         "face": face,
-        "brows": paint.brows > 0.4,
-        "lids": (face & near_eye) | template.mask("rim_R", "rim_L"),
+        "brows": (paint.brows > 0.35) | hairs,
+        "brow_hairs": hairs,
+        "lashes": template.mask("lashes_R", "lashes_L"),
+        "lids": (face & near_eye) | template.mask("rim_R", "rim_L", "caruncle_R", "caruncle_L"),
         "lips": paint.lips > 0.5,
+        "nostrils": paint.nostrils > 0.5,
         "eyeballs": template.mask("eyeball_R", "eyeball_L"),
         "iris": (paint.iris + paint.pupil) > 0.5,
         "teeth": template.mask("teeth_upper", "teeth_lower"),
-        "mouth_interior": template.mask("bag"),
+        "tongue": template.mask("tongue"),
+        "mouth_interior": template.mask("bag", "tongue"),
         "ears": template.mask("ear_R", "ear_L"),
         "neck": neck,
     }

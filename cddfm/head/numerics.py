@@ -17,7 +17,7 @@ def column(values: Number | Sequence[Number] | Sequence[Sequence[Number]]) -> Te
     return torch.tensor(values, dtype=torch.float64)
 
 
-def soft_step(value: Tensor, start: float, stop: float) -> Tensor:
+def soft_step(value: Tensor, start: Number, stop: Number) -> Tensor:
     """Quintic step: 0 at `start`, 1 at `stop` (which may be the smaller), two smooth derivatives in between."""
     t = ((value - start) / (stop - start)).clamp(0.0, 1.0)
     return t**3 * (t * (6 * t - 15) + 10)
@@ -76,7 +76,61 @@ def warp(
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         q = (torch.cdist(a, b) / reach).clamp(max=1.0)
-        return (1 - q) ** 4 * (4 * q + 1)
+        rest = (1 - q).square()
+        return rest * rest * (4 * q + 1)
 
     system = kernel(sources, sources) + ridge * torch.eye(len(sources), dtype=sources.dtype)
     return kernel(points, sources) @ torch.linalg.solve(system, displacements)
+
+
+def through(knots: Sequence[tuple[Number, Number]], at: Tensor) -> Tensor:
+    """Curve through (place, value) pairs without overshoot (monotone cubic; Fritsch and Carlson 1980); constant outside."""
+    x, y = column([place for place, _ in knots]), column([value for _, value in knots])
+    width, slope = x[1:] - x[:-1], (y[1:] - y[:-1]) / (x[1:] - x[:-1])
+    before, after = slope[:-1], slope[1:]
+    first, second = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
+    inner = torch.where(before * after > 0, (first + second) / (first / before + second / after), torch.zeros_like(before))
+    tangent = torch.cat([slope[:1], inner.nan_to_num(0.0), slope[-1:]])
+    if len(x) == 2:
+        tangent = slope.expand(2)
+    at = at.clamp(float(x[0]), float(x[-1]))
+    index = (torch.searchsorted(x, at.contiguous()) - 1).clamp(0, len(x) - 2)
+    t, h = (at - x[index]) / width[index], width[index]
+    return (
+        y[index] * (1 + 2 * t) * (1 - t) ** 2
+        + tangent[index] * h * t * (1 - t) ** 2
+        + y[index + 1] * t**2 * (3 - 2 * t)
+        + tangent[index + 1] * h * t**2 * (t - 1)
+    )
+
+
+def smooth_max(a: Tensor, b: Tensor, width: float) -> Tensor:
+    """The larger of two heights, rounded where they meet."""
+    blend = ((a - b) / width).clamp(-1.0, 1.0)
+    return torch.where(blend >= 1, a, torch.where(blend <= -1, b, (a + b) / 2 + width / 4 * (1 + blend**2)))
+
+
+def to_path(points: Float[Tensor, "points dims"], path: Float[Tensor, "knots dims"]) -> tuple[Tensor, Tensor]:
+    """Distance to a polyline, and the share (0 to 1) of its length at the nearest place."""
+    best = torch.full((len(points),), math.inf, dtype=points.dtype)
+    share = torch.zeros_like(best)
+    lengths = (path[1:] - path[:-1]).norm(dim=1)
+    start = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    for index in range(len(path) - 1):
+        step = path[index + 1] - path[index]
+        t = (((points - path[index]) @ step) / step.square().sum()).clamp(0.0, 1.0)
+        distance = (points - path[index] - t[:, None] * step).norm(dim=1)
+        nearer = distance < best
+        best = torch.where(nearer, distance, best)
+        share = torch.where(nearer, (start[index] + t * lengths[index]) / start[-1], share)
+    return best, share
+
+
+def normals_of(points: Float[Tensor, "points 3"], triangles: Tensor) -> Float[Tensor, "points 3"]:
+    """Unit vertex normals, outward for counter-clockwise triangles."""
+    a, b, c = points[triangles].unbind(1)
+    across = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(points)
+    for corner in triangles.unbind(1):
+        total = total.index_add(0, corner, across)
+    return total / total.norm(dim=1, keepdim=True).clamp(min=1e-12)

@@ -1,4 +1,4 @@
-"""The skin: sections and profile make the head's surface, feature fields carve nose, sockets and lips into it."""
+"""The skin in the rough: sections and profile make the head's surface, sockets, nose and lips are set into it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cddfm.head.figures import AXIS_Z, NECK, POLE, PROFILE, SECTION_HEIGHTS, SECTIONS
-from cddfm.head.grid import EYE_INNER, EYE_OUTER, MOUTH_CORNER, Grid, jaw_height, row_height
-from cddfm.head.numerics import along, bump, column, periodic_weights, soft_step, spline_weights
+from cddfm.head.grid import BASE, CHEEK, CHIN, LOWER_LIP, MOUTH_CORNER, UPPER_LID, Grid, curve, row_height
+from cddfm.head.numerics import bump, column, periodic_weights, smooth_max, soft_step, spline_weights, through
 
-EYE_CENTRE = (3.15, 0.04, -1.03)
+EYE_CENTRE = (3.15, 0.10, -1.03)
 EYE_RADIUS = 1.22
-LID_THICKNESS = 0.09
+LID = 0.20
+"""How far (cm) the lids' outer surface lies from the eyeball."""
 
 
 def _around(half: Tensor) -> Tensor:
@@ -25,73 +26,74 @@ def base_radius(angle: Float[Tensor, "*points"], y: Float[Tensor, "*points"]) ->
     turn = periodic_weights(24, angle)
     rise = spline_weights(column(SECTION_HEIGHTS), y.clamp(-14.0, 10.0))
     face = torch.einsum("...h,ha,...a->...", rise, _around(column(SECTIONS)), turn)
-    flare = 0.9 * soft_step(y, -13.0, -18.5)
-    neck = turn @ _around(column(NECK)) * (1 + 0.02 * (y + 12.0).clamp(max=0.0).neg()) + flare
     degrees = torch.rad2deg(angle.abs())
-    width = 0.55 + 1.1 * soft_step(degrees, 15.0, 80.0)
-    height = (y - jaw_height(angle)) / width
+    trapezius = soft_step(degrees, 40.0, 95.0) * soft_step(degrees, 175.0, 120.0)
+    flare = (0.35 + 1.1 * trapezius) * soft_step(y, -12.5, -18.5)
+    lean = 0.20 * (y + 12.0).clamp(max=0.0) * soft_step(degrees, 110.0, 20.0) * soft_step(y, -19.0, -14.0)
+    neck = turn @ _around(column(NECK)) + flare - 0.4 * lean
+    width = 0.65 + 1.5 * soft_step(degrees, 15.0, 75.0)
+    height = (y - curve("jaw", angle)) / width
     return neck + (face - neck) * soft_step(height, -1.0, 1.0)
 
 
-def feature_height(x: Float[Tensor, " points"], y: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
-    """What nose, lips, chin and sockets add to the radius (cm) at a place of the face seen from the front."""
+def profile(y: Tensor) -> Tensor:
+    """z of the mid-line."""
+    return through(PROFILE, y)
+
+
+ENVELOPE = ((-11.0, 1.21), (-10.0, 1.81), (-9.0, 1.78), (-8.6, 1.76), (-7.9, 1.98), (-6.8, 2.28), (-5.95, 2.42), (-5.4, 2.38), (-4.9, 2.28))
+"""(y, z) of the mid-line with the red of the lips taken away."""
+
+
+def lip_relief(angle: Tensor, y: Tensor, level: Tensor) -> Tensor:
+    """What philtrum, lips and chin add forwards (cm): a mound over the teeth, and the mid-line's lips carried along their rows."""
+    middle, degrees = torch.zeros_like(angle), torch.rad2deg(angle.abs())
+    mound = (through(ENVELOPE, y) - AXIS_Z - base_radius(middle, y)) * soft_step(y, -4.3, -4.9) * soft_step(y, -11.6, -10.6)
+    wide = through(((-11.0, 15.0), (-9.0, 15.0), (-8.4, 14.5), (-6.8, 15.5), (-5.6, 14.0), (-4.7, 9.0)), y)
+    mound = mound * torch.exp(-0.8 * (degrees / wide) ** 2.4)
+    on_lips = ((level >= BASE) & (level < CHIN)).double()
+    at_middle = row_height(middle, level)
+    red = (profile(at_middle) - through(ENVELOPE, at_middle)) * on_lips
+    share = (1 - (degrees / (MOUTH_CORNER + 0.4)).clamp(max=1.0) ** 2.0).clamp(min=0.0)
+    return mound + red * share ** torch.where(level >= LOWER_LIP, 1.05, 0.75)
+
+
+def nose(x: Tensor, y: Tensor) -> Tensor:
+    """z of the nose's surface seen from the front; far behind beside it."""
     side = x.abs()
-    mouth = -6.82
-    squeeze = (1 - (side / 2.9).clamp(max=0.97) ** 2).sqrt().clamp(min=0.35)
-    near_mouth = bump(((y - mouth) / 0.9) ** 2)
-    y_lips = mouth + (y - mouth) * (1 + (1 / squeeze - 1) * near_mouth)
-    knots, depths = zip(*PROFILE, strict=True)
-    midline = base_radius(torch.zeros_like(y), y_lips)
-    ridge = along(knots, depths, y_lips) - AXIS_Z - midline
-    ridge = ridge * soft_step(y, 5.0, 3.5) * soft_step(y, -11.6, -10.8)
-    half_width = along(
-        (-11.0, -9.0, -8.2, -7.4, -6.8, -6.0, -5.2, -4.7, -4.2, -3.4, -2.4, -1.2, 0.0, 0.9, 2.0, 4.0),
-        (2.2, 2.2, 2.25, 2.25, 2.25, 2.25, 1.5, 1.0, 0.92, 0.94, 0.84, 0.70, 0.66, 0.85, 2.2, 3.0),
-        y,
-    )
-    sharp = 2.3 + 1.5 * bump(((y + 6.8) / 0.8) ** 2)
-    height = ridge * torch.exp(-((side / half_width) ** sharp) * 0.8)
+    slope = through(((-4.8, 1.2), (-4.1, 1.30), (-3.3, 1.45), (-2.2, 1.65), (-1.0, 1.65), (0.0, 1.30), (0.8, 0.85), (1.8, 0.5)), y)
+    flat = through(((-4.8, 0.75), (-3.9, 0.85), (-3.2, 0.85), (-2.2, 0.60), (-1.0, 0.52), (0.3, 0.50), (1.6, 0.9)), y)
+    ridge = profile(y) - slope * ((side**2 + flat**2).sqrt() - flat)
+
+    def ball(at: tuple[float, float, float], radii: tuple[float, float, float]) -> Tensor:
+        squared = 1 - ((side - at[0]) / radii[0]) ** 2 - ((y - at[1]) / radii[1]) ** 2
+        return torch.where(squared > 0, at[2] + radii[2] * squared.clamp(min=1e-9).sqrt(), -9.0)
+
+    wing = ball((1.10, -4.00, 1.55), (0.68, 0.68, 0.95))
+    return smooth_max(ridge, wing, 0.22)
+
+
+def sockets(x: Tensor, y: Tensor) -> Tensor:
+    """Hollows and swellings of the bone (cm forwards) seen from the front."""
+    side = x.abs()
 
     def place(at_x: float, at_y: float, wide: float, tall: float, amount: float) -> Tensor:
         return amount * bump(((side - at_x) / wide) ** 2 + ((y - at_y) / tall) ** 2)
 
-    height = height + place(1.12, -3.98, 0.38, 0.46, 0.85)  # wings of the nose
-    height = height + place(1.95, -3.9, 0.35, 0.6, -0.12)  # crease around them
-    height = height + place(1.95, 0.35, 0.75, 0.9, -0.55)  # inner socket
-    height = height + place(2.2, -0.25, 0.75, 0.5, -0.42)  # inner corner and lower lid
-    height = height + place(3.3, 1.15, 1.2, 0.5, -0.35)  # hollow under the brow
-    height = height + place(4.9, 0.0, 0.6, 0.7, -0.15)  # outer socket
-    height = height + place(3.0, -1.1, 1.0, 0.4, -0.08)  # under the lower lid
-    height = height + place(3.2, 2.4, 1.6, 0.45, 0.12)  # brow ridge
-    height = height + place(4.6, -1.9, 1.2, 1.5, 0.10)  # cheekbone
-    height = height + place(2.5, -6.9, 0.5, 0.6, -0.33)  # dimple of the mouth's corner
-    height = height + place(0.0, -5.35, 0.22, 0.5, -0.1)  # philtrum
-    fold = side - (1.75 - 0.42 * (y + 4.2))
-    return height - 0.09 * bump((fold / 0.3) ** 2) * soft_step(y, -3.6, -4.6) * soft_step(y, -8.0, -6.4)
-
-
-def eye_opening(angle: Float[Tensor, " points"], y: Float[Tensor, " points"], level: Tensor, lower_edge: Tensor) -> Tensor:
-    """How far (cm) the lids stand away from the closed line at each point: up above it, down below it."""
-    middle, half = (EYE_INNER + EYE_OUTER) / 2, (EYE_OUTER - EYE_INNER) / 2
-    u = (torch.rad2deg(angle.abs()) - middle) / half
-    arch = (1 - u**2).clamp(min=0.0)
-    upper = 0.56 * arch**0.7 * (1 - 0.12 * u)
-    lower = 0.33 * arch**0.8 * (1 + 0.2 * u)
-    distance = (y + 0.12).abs()
-    is_lower = (level > 2.0) | lower_edge
-    return torch.where(is_lower, -lower * torch.exp(-distance / 0.8), upper * torch.exp(-distance / 1.0))
-
-
-def mouth_opening(angle: Tensor, y: Tensor, below: Tensor) -> Float[Tensor, " points"]:
-    """The hair's breadth (cm) by which resting lips stand apart."""
-    share = (1 - (torch.rad2deg(angle) / MOUTH_CORNER) ** 2).clamp(min=0.0)
-    return 0.035 * share**0.5 * (1 - 2 * below) * torch.exp(-(y + 6.82).abs() / 0.6)
-
-
-def brow_arch(angle: Float[Tensor, " points"], y: Float[Tensor, " points"]) -> Float[Tensor, " points"]:
-    """Rows near the brow bent so that they run along it (cm upwards)."""
-    arch = along((0.0, 8.0, 17.0, 27.0, 36.0, 46.0, 60.0), (0.0, 0.2, 0.45, 0.2, -0.08, -0.55, -0.6), torch.rad2deg(angle.abs()))
-    return arch * bump(((y - 2.35) / 0.9) ** 2) * soft_step(torch.rad2deg(angle.abs()), 75.0, 50.0)
+    return (
+        place(1.85, 0.30, 0.75, 0.85, -0.50)  # inner socket beside the bridge
+        + place(2.3, -0.55, 0.9, 0.6, -0.40)  # tear trough
+        + place(3.2, 1.30, 1.30, 0.42, -0.20)  # hollow under the brow
+        + place(4.9, 0.1, 0.6, 0.8, -0.14)  # outer socket
+        + place(3.4, -0.9, 1.0, 0.45, -0.06)  # under the lower lid
+        + place(2.9, 2.35, 1.7, 0.55, 0.12)  # brow ridge
+        + place(4.6, -2.1, 1.2, 1.1, 0.14)  # cheekbone
+        + place(2.60, -6.95, 0.45, 0.38, -0.24)  # corner of the mouth
+        + place(2.5, -4.9, 0.95, 1.3, 0.32)  # over the eye teeth
+        + place(2.4, -8.3, 0.9, 0.9, 0.26)  # beside the chin
+        + place(3.7, -9.2, 0.9, 0.9, 0.17)  # between chin and jaw
+        + place(4.2, -7.2, 1.2, 1.2, -0.07)  # before the chewing muscle
+    )
 
 
 def eyeball_front(x: Tensor, y: Tensor, radius: float) -> Tensor:
@@ -100,34 +102,64 @@ def eyeball_front(x: Tensor, y: Tensor, radius: float) -> Tensor:
     return torch.where(squared > 0, EYE_CENTRE[2] + squared.clamp(min=1e-9).sqrt(), -40.0)
 
 
-def smooth_max(a: Tensor, b: Tensor, width: float) -> Tensor:
-    blend = ((a - b) / width).clamp(-1.0, 1.0)
-    return torch.where(blend >= 1, a, torch.where(blend <= -1, b, (a + b) / 2 + width / 4 * (1 + blend**2)))
-
-
-def cover_eyes(points: Float[Tensor, "points 3"], thickness: float) -> Float[Tensor, "points 3"]:
+def cover_eyes(points: Float[Tensor, "points 3"], thickness: float, blend: float = 0.12) -> Float[Tensor, "points 3"]:
     """Skin drawn forward where an eyeball lies closer than `thickness` behind it."""
     x, y, z = points.unbind(-1)
     front = eyeball_front(x, y, EYE_RADIUS + thickness)
-    return torch.stack([x, y, torch.where(z > -4.0, smooth_max(z, front, 0.12), z)], dim=-1)
+    return torch.stack([x, y, torch.where(z > -4.0, smooth_max(z, front, blend), z)], dim=-1)
+
+
+def lid_crease(angle: Tensor, level: Tensor) -> Tensor:
+    """The fold above the upper lid and the faint one under the lower (cm forwards): skin bulges over it, then dips."""
+    degrees = torch.rad2deg(angle.abs())
+    span = soft_step(degrees, 13.5, 18.0) * soft_step(degrees, 40.0, 33.0)
+    upper = 0.23 * bump(((level - UPPER_LID + 0.13) / 0.12) ** 2) - 0.08 * bump(((level - UPPER_LID - 0.12) / 0.16) ** 2)
+    lower = 0.04 * bump(((level - CHEEK + 0.25) / 0.25) ** 2) - 0.04 * bump(((level - CHEEK - 0.05) / 0.12) ** 2)
+    return span * (upper + lower)
 
 
 def sculpt_skin(grid: Grid) -> Float[Tensor, "vertices 3"]:
-    """The skin's grid in space, before the warp onto the landmarks; vertex 0 is the crown."""
-    lower_edge = torch.zeros_like(grid.level, dtype=torch.bool)
-    for columns in grid.eye_columns:
-        lower_edge[grid.vertex[grid.eye_row + 1, list(columns)]] = True
-    y = row_height(grid.angle, grid.level.clamp(min=1.0))
-    y = y + mouth_opening(grid.angle, y, grid.below)
-    y = y + brow_arch(grid.angle, y)
-    y = y + eye_opening(grid.angle, y, grid.level, lower_edge)
-    radius = base_radius(grid.angle, y)
-    x = radius * grid.angle.sin()
-    forward = soft_step(torch.rad2deg(grid.angle.abs()), 85.0, 60.0)
-    radius = radius + forward * feature_height(x, y)
-    points = torch.stack([radius * grid.angle.sin(), y, AXIS_Z + radius * grid.angle.cos()], dim=-1)
-    points = cover_eyes(points, LID_THICKNESS)
-    return torch.where((grid.level < 1.0)[:, None], crown(grid.angle, grid.level), points)
+    """The skin's grid in space, before the fine strokes and the warp onto the landmarks; vertex 0 is the crown."""
+    angle, level = grid.angle, grid.level
+    y = row_height(angle, level.clamp(min=1.0))
+    radius = base_radius(angle, y)
+    x, z = radius * angle.sin(), AXIS_Z + radius * angle.cos()
+    forward = soft_step(torch.rad2deg(angle.abs()), 75.0, 50.0)
+    z = z + forward * (lip_relief(angle, y, level) + sockets(x, y))
+    z = torch.where(
+        (x.abs() < 3.5) & (forward > 0.5), smooth_max(z, nose(x, y) + torch.where(y < -4.4, -4.0 * (-4.4 - y), torch.zeros_like(y)), 0.3), z
+    )
+    points = cover_eyes(torch.stack([x, y, z], dim=-1), LID)
+    points[:, 2] = points[:, 2] + forward * lid_crease(angle, level)
+    points = torch.where((level < 1.0)[:, None], crown(angle, level), points)
+    return settle(points, grid)
+
+
+def settle(points: Float[Tensor, "vertices 3"], grid: Grid) -> Float[Tensor, "vertices 3"]:
+    """Kinks of the construction evened out; lids and lips keep their edges."""
+    x, y, z = points.unbind(-1)
+    eye = bump(((x.abs() - EYE_CENTRE[0]) / 1.1) ** 2 + ((y - 0.3) / 0.75) ** 2) * (z > -4.0)
+    lips = bump((x / 1.9) ** 2 + ((y + 6.85) / 0.75) ** 2) * (z > -4.0)
+    under_nose = bump((x / 1.3) ** 2 + ((y + 4.6) / 0.45) ** 2) * (z > 0.0)
+    free = (1 - 1.4 * torch.maximum(eye, lips)).clamp(0.0, 1.0)
+    for _ in range(3):
+        # A step towards the neighbours and one away again: kinks go, volume stays (Taubin 1995).
+        points = relax(relax(points, grid, 0.5 * free, 1), grid, -0.52 * free, 1)
+    return relax(points, grid, 0.5 * under_nose * free, 6)
+
+
+def relax(points: Float[Tensor, "vertices 3"], grid: Grid, amount: Tensor, rounds: int) -> Float[Tensor, "vertices 3"]:
+    """Each vertex drawn towards the mean of its neighbours by a share of its own."""
+    edges = grid.edges()
+    ones = torch.ones(len(edges), 1, dtype=points.dtype)
+    degree = torch.zeros_like(points[:, :1]).index_add(0, edges[:, 0], ones).clamp(min=1.0)
+    border = grid.vertex[-1]
+    amount = amount.clone()
+    amount[border], amount[0] = 0.0, 0.0
+    for _ in range(rounds):
+        mean = torch.zeros_like(points).index_add(0, edges[:, 0], points[edges[:, 1]]) / degree
+        points = points + amount[:, None] * (mean - points)
+    return points
 
 
 def crown(angle: Float[Tensor, " points"], level: Float[Tensor, " points"]) -> Float[Tensor, "points 3"]:

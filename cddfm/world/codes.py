@@ -9,24 +9,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 SIZES = {
-    "identity": 32,
-    "albedo": 24,
-    "expression": 24,
-    "asymmetry": 12,
+    "presentation": 1,
+    "identity": 80,
+    "albedo": 40,
+    "expressiveness": 1,
+    "expression": 56,
+    "asymmetry": 20,
     "pose": 3,
     "translation": 3,
     "light": 8,
     "gaze": 2,
-    "iris": 2,
+    "iris": 4,
+    "skin": 6,
     "hair_style": 1,
-    "hair_colour": 3,
-    "hair": 6,
+    "hair_colour": 5,
+    "hair": 8,
     "hair_phase": 8,
-    "clothing_kind": 1,
-    "clothing": 9,
+    "beard": 5,
+    "clothing_kind": 2,
+    "clothing": 16,
     "backdrop_kind": 1,
-    "backdrop": 28,
-    "glasses": 4,
+    "backdrop": 32,
+    "glasses": 8,
+    "hat": 8,
+    "earrings": 5,
 }
 
 CODE_DIM: int = sum(SIZES.values())
@@ -52,7 +58,10 @@ def uniform(code: Tensor) -> Tensor:
     return torch.special.ndtr(code)
 
 
-def category(code: Float[Tensor, images], shares: Sequence[float]) -> Tensor:
-    """Standard Gaussian → one of len(shares) categories with these probabilities (they are normalised)."""
-    limits = torch.tensor(shares, device=code.device).cumsum(0)
-    return torch.bucketize(uniform(code) * limits[-1], limits[:-1], right=True)
+def category(code: Float[Tensor, images], shares: Sequence[float] | Float[Tensor, "images kinds"]) -> Tensor:
+    """Standard Gaussian → one of the categories with these probabilities (they are normalised), the same for all images or one row each."""
+    table = torch.as_tensor(shares, device=code.device, dtype=torch.float32)
+    table = table.expand(len(code), -1) if table.dim() == 1 else table
+    limits = table.cumsum(1)
+    place = uniform(code)[:, None] * limits[:, -1:]
+    return (place >= limits[:, :-1]).sum(1)

@@ -1,250 +1,214 @@
-"""Hair as a sheet that flows from the crown over the scalp and, where it is long, hangs down: closed-form geometry and look.
+"""Hair as strands: guide hairs grown step by step over the scalp, each with a lock of hairs around it.
 
-The sheet is a grid of strands (columns, one per azimuth about the crown's axis; 0 = front, positive = the head's left) by steps along the
-strand (rows). The first `SCALP_ROWS` rows follow the scalp, raised by the volume; the others hang. Centimetres and radians.
+Everything is a closed form of (head, style, fixed irregular numbers), batched over images × guides. Vectors are planes [3, batch, …] in
+the head's frame, in centimetres.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cddfm.world.looks import ramp
+from cddfm.world.hairstyles import TIES, Hair
+from cddfm.world.scalp import CENTRE, CROWN_TILT, hairline, polar, polar_of, radius_at
+from cddfm.world.vectors import cross, dot, length, ramp, scatter_numbers, unit
 
-COLUMNS = 60
-SCALP_ROWS = 13
-HANGING_ROWS = 9
-ROWS = SCALP_ROWS + HANGING_ROWS
-TABLE_ROWS = 20
-TABLE_REACH = math.radians(125)
-CENTRE = (0.0, 1.0, -7.0)
-CROWN_TILT = math.radians(14)
-NEIGHBOURS = 14
-
-STYLES = ("crop", "side_part", "fringe", "bob", "long", "long_wavy", "curly", "bun", "swept", "receding", "bald")
-
-# Per style: volume top, side, back (cm); fringe (radians past the hairline, < 0 receding); hang at the sides and the back (cm); flare (cm);
-# wave amplitude (cm); curl amplitude (cm); parting depth; density; bun radius (cm); ears covered (0 to 1); bare crown (radians).
-_TABLE = (
-    (1.4, 0.7, 0.9, 0.02, 0.0, 0.0, 0.0, 0.05, 0.06, 0.2, 1.0, 0.0, 0.0, 0.0),
-    (2.0, 1.0, 1.2, 0.03, 0.0, 0.0, 0.0, 0.08, 0.06, 1.0, 1.0, 0.0, 0.2, 0.0),
-    (1.6, 1.2, 1.3, 0.26, 0.0, 0.0, 0.0, 0.06, 0.08, 0.1, 1.0, 0.0, 0.4, 0.0),
-    (1.7, 1.9, 1.8, 0.26, 9.0, 10.0, 0.9, 0.10, 0.06, 0.2, 1.0, 0.0, 1.0, 0.0),
-    (1.4, 1.3, 1.4, 0.00, 20.0, 20.0, 1.0, 0.12, 0.05, 1.0, 1.0, 0.0, 1.0, 0.0),
-    (1.9, 2.0, 2.0, 0.02, 18.0, 18.0, 2.2, 0.60, 0.15, 0.9, 1.0, 0.0, 1.0, 0.0),
-    (3.0, 2.8, 3.0, 0.04, 0.0, 0.0, 0.0, 0.15, 0.50, 0.0, 1.0, 0.0, 0.35, 0.0),
-    (0.9, 0.6, 0.8, 0.00, 0.0, 0.0, 0.0, 0.04, 0.03, 0.2, 1.0, 3.2, 0.1, 0.0),
-    (2.6, 0.8, 1.1, -0.03, 0.0, 0.0, 0.0, 0.10, 0.10, 0.0, 1.0, 0.0, 0.1, 0.0),
-    (0.7, 0.5, 0.6, -0.30, 0.0, 0.0, 0.0, 0.03, 0.04, 0.0, 0.85, 0.0, 0.0, 0.0),
-    (0.3, 0.3, 0.4, -0.30, 0.0, 0.0, 0.0, 0.02, 0.02, 0.0, 0.75, 0.0, 0.0, 1.05),
-)
-_FIELDS = (
-    "top", "side", "back", "fringe", "hang_side", "hang_back", "flare", "wave", "curl", "parting", "density", "bun", "ears", "bare",
-)  # fmt: skip
+GUIDES = 600
+STEPS = 14
+LOCK = 6
+POINTS = 22
+SEGMENTS = POINTS - 1
+ROOT_REACH = math.radians(123)
 
 
-@dataclass(frozen=True)
-class Hair:
-    """A batch of hair: the columns of the style table after individual variation, the parting's azimuth, phases, colour (linear RGB)."""
-
-    style: Int[Tensor, batch]
-    shape: Float[Tensor, "batch 14"]
-    parting: Float[Tensor, batch]
-    phase: Float[Tensor, "batch 8"]
-    colour: Float[Tensor, "batch 3"]
-    shine: Float[Tensor, batch]
-
-    def field(self, name: str) -> Float[Tensor, batch]:
-        return self.shape[:, _FIELDS.index(name)]
+def guide_directions() -> tuple[Float[Tensor, guides], Float[Tensor, guides]]:
+    """Reach and azimuth of the guides' roots: a spiral that covers the cap evenly."""
+    number = torch.arange(GUIDES) + 0.5
+    reach = (1 - number / GUIDES * (1 - math.cos(ROOT_REACH))).acos()
+    return reach, torch.remainder(number * (math.pi * (3 - math.sqrt(5))), 2 * math.pi) - math.pi
 
 
-def style_table(device: torch.device) -> Float[Tensor, "styles 14"]:
-    return torch.tensor(_TABLE, device=device)
+def _disorder(hair: Hair, count: int, index: int) -> Float[Tensor, "batch count"]:
+    """Irregular numbers in [0, 1) that differ from image to image."""
+    return torch.remainder(scatter_numbers(count, 100 + index).to(hair.phase.device) + hair.phase[:, index % 8, None], 1.0)
 
 
-def vary(shape: Float[Tensor, "batch 14"], code: Float[Tensor, "batch 5"]) -> Float[Tensor, "batch 14"]:
-    """Individual variation of a style: volumes, fringe, length, flare and waves."""
-    factor = torch.ones_like(shape)
-    factor[:, 0:3] = (0.22 * code[:, 0:1]).exp()
-    factor[:, 4:6] = (0.25 * code[:, 1:2]).exp()
-    factor[:, 6] = (0.30 * code[:, 2]).exp()
-    factor[:, 7] = (0.35 * code[:, 3]).exp()
-    shape = shape * factor
-    fringe = shape[:, 3] + 0.045 * code[:, 4]
-    return torch.cat([shape[:, :3], fringe.unsqueeze(1), shape[:, 4:]], dim=1)
-
-
-@dataclass(frozen=True)
-class Scalp:
-    """Where the head's surface lies in each direction from `CENTRE`: neighbours and weights of head vertices for a table of directions."""
-
-    directions: Float[Tensor, "rows columns 3"]
-    neighbours: Int[Tensor, "rows columns near"]
-    weights: Float[Tensor, "rows columns near"]
-
-
-def bind_scalp(points: Float[Tensor, "vertices 3"], usable: Tensor) -> Scalp:
-    """Bind the table of directions to the usable vertices of the mean head, Gaussian in angle."""
-    reach = torch.linspace(0, TABLE_REACH, TABLE_ROWS, device=points.device)
-    azimuth = _azimuths(points.device)
-    directions = polar(reach[:, None].expand(-1, COLUMNS + 1), azimuth[None, :].expand(TABLE_ROWS, -1))
-    index = usable.nonzero().squeeze(1)
-    spokes = torch.nn.functional.normalize(points[index] - torch.tensor(CENTRE, device=points.device), dim=-1)
-    closeness, near = (directions.flatten(0, 1) @ spokes.t()).topk(NEIGHBOURS, dim=-1)
-    angle = closeness.clamp(-1, 1).acos()
-    weights = torch.exp(-0.5 * (angle / (angle[:, 3:4] + 0.02)) ** 2)
-    weights = weights / weights.sum(-1, keepdim=True)
-    return Scalp(directions, index[near].unflatten(0, directions.shape[:2]), weights.unflatten(0, directions.shape[:2]))
-
-
-def polar(reach: Tensor, azimuth: Tensor) -> Tensor:
-    """Directions at an angle `reach` from the crown's axis towards `azimuth`."""
-    x, y, z = reach.sin() * azimuth.sin(), reach.cos(), reach.sin() * azimuth.cos()
-    tilt = CROWN_TILT
-    return torch.stack([x, math.cos(tilt) * y + math.sin(tilt) * z, math.cos(tilt) * z - math.sin(tilt) * y], dim=-1)
-
-
-def polar_of(points: Float[Tensor, "vertices 3"]) -> tuple[Float[Tensor, vertices], Float[Tensor, vertices]]:
-    """Inverse of `polar`: reach and azimuth of points seen from `CENTRE`."""
-    x, y, z = torch.nn.functional.normalize(points - torch.tensor(CENTRE, device=points.device), dim=-1).unbind(-1)
-    up = math.cos(CROWN_TILT) * y - math.sin(CROWN_TILT) * z
-    forward = math.sin(CROWN_TILT) * y + math.cos(CROWN_TILT) * z
-    return up.clamp(-1, 1).acos(), torch.atan2(x, forward)
-
-
-def hairline(azimuth: Tensor, hair: Hair) -> Tensor:
-    """Reach at which the hair ends on the head: forehead, temples, in front of the ear, behind it, nape. azimuth [batch or 1, points]."""
-    side = torch.rad2deg(azimuth.abs())
-    fringe, ears = hair.field("fringe")[:, None], hair.field("ears")[:, None]
-    front = math.radians(51) + fringe * (1 - 0.5 * ramp(side, 25.0, 62.0)) - math.radians(5) * ramp(side, 12.0, 42.0)
-    sideburn = math.radians(88)
-    over_ear = math.radians(80) + ears * math.radians(12)
-    nape = math.radians(121)
-    line = front + (sideburn - front) * ramp(side, 40.0, 78.0)
-    line = line + (over_ear - sideburn) * ramp(side, 80.0, 90.0)
-    return line + (nape - over_ear) * ramp(side, 98.0, 122.0)
-
-
-def _azimuths(device: torch.device) -> Float[Tensor, columns]:
-    """One column more than strands: the last repeats the first, at the back, so that texture coordinates do not jump."""
-    return torch.linspace(-math.pi, math.pi, COLUMNS + 1, device=device)
-
-
-def sheet_triangles(device: torch.device) -> Int[Tensor, "triangles 3"]:
-    """Triangles of the sheet, outward counter-clockwise."""
-    corner = (torch.arange(ROWS - 1, device=device)[:, None] * (COLUMNS + 1) + torch.arange(COLUMNS, device=device)).flatten()
-    right, below = corner + 1, corner + COLUMNS + 1
-    return torch.cat([torch.stack([corner, below, right], -1), torch.stack([right, below, below + 1], -1)])
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Grid vertices in the head's frame and what the look needs: azimuth, cm left to the strand's tip, cm from its root, opacity."""
-
-    points: Float[Tensor, "batch grid 3"]
-    azimuth: Float[Tensor, "batch grid"]
-    left: Float[Tensor, "batch grid"]
-    length: Float[Tensor, "batch grid"]
-    opacity: Float[Tensor, "batch grid"]
-
-
-def build_sheet(hair: Hair, scalp: Scalp, head: Float[Tensor, "batch vertices 3"]) -> Sheet:
-    """The sheet on these heads (in their own frame)."""
-    batch, device = head.shape[0], head.device
-    azimuth = _azimuths(device)[None, :].expand(batch, -1)
-    centre = torch.tensor(CENTRE, device=device)
-    radius = (head[:, scalp.neighbours.flatten()] - centre).norm(dim=-1).view(batch, *scalp.neighbours.shape)
-    radius = (radius * scalp.weights).sum(-1)
-    end = hairline(azimuth, hair)
-    side = azimuth.abs()
-    hang_window = ((side - math.radians(58)) / math.radians(16)).clamp(0, 1)
-    back_share = ((side - math.radians(95)) / math.radians(50)).clamp(0, 1)
-    hang_side, hang_back = hair.field("hang_side")[:, None], hair.field("hang_back")[:, None]
-    drop = (hang_side + (hang_back - hang_side) * back_share) * hang_window
-    leaves = torch.where(drop > 0.5, math.radians(84) + math.radians(6) * back_share, end)
-    end = torch.where(drop > 0.5, torch.minimum(torch.maximum(end, leaves), leaves + 0.02), end)
-    share = 1 - (1 - torch.linspace(0, 1, SCALP_ROWS, device=device)) ** 1.6
-    reach = share[None, :, None] * end[:, None, :]
-    points = _on_scalp(hair, radius, reach, azimuth, share, drop, centre)
-    hang = torch.linspace(0, 1, HANGING_ROWS + 1, device=device)[1:]
-    hanging = _hanging(hair, points[:, -1], azimuth, drop, hang, centre)
-    grid = torch.cat([points, hanging], dim=1)
-    fallen = torch.cat([reach * 9.5, (reach[:, -1:] * 9.5 + drop[:, None] * hang[None, :, None])], dim=1)
-    left = fallen[:, -1:] - fallen
-    settled = torch.where(drop[:, None] > 0.5, _framing(side[:, None]), (left / 3).clamp(0, 1))
-    grid = grid + _ruffle(hair, grid - centre, azimuth, fallen) * settled.unsqueeze(-1)
-    bare = hair.field("bare")[:, None, None]
-    edge = torch.cat([reach, end[:, None].expand(-1, HANGING_ROWS, -1)], dim=1)
-    opacity = hair.field("density")[:, None, None] * torch.where(bare > 0, ((edge - bare) / 0.12).clamp(0, 1), 1.0)
-    return Sheet(
-        grid.flatten(1, 2),
-        azimuth[:, None].expand(-1, ROWS, -1).flatten(1),
-        left.flatten(1),
-        fallen.flatten(1),
-        opacity.expand(-1, ROWS, COLUMNS + 1).flatten(1),
+def grow(
+    hair: Hair, table: Float[Tensor, "batch cells"], cap: Float[Tensor, batch]
+) -> tuple[Float[Tensor, "3 batch guides steps"], Tensor, Tensor, Tensor]:
+    """Guide hairs on heads with these radius tables; their lengths, how high their root lies inside the hairline (radians), and azimuth.
+    cap: 1 where a hat presses the hair down."""
+    device = table.device
+    reach, azimuth = (value.to(device).expand(len(table), -1) for value in guide_directions())
+    centre = torch.tensor(CENTRE, device=device).view(3, 1, 1)
+    field = {name: hair.field(name)[:, None] for name in
+             ("top", "side", "back", "volume", "side_volume", "gravity", "stick", "frizz", "recede", "fringe")}  # fmt: skip
+    margin = hairline(azimuth, field["recede"]) - reach
+    sideways = ramp(azimuth.abs(), 0.75, 1.2) * ramp(reach, 0.65, 1.0)
+    behind = ramp(azimuth.abs(), 1.8, 2.3) * ramp(reach, 0.8, 1.2)
+    front = (1 - ramp(azimuth.abs(), 0.5, 0.8)) * ramp(reach, 0.25, 0.45) * field["fringe"]
+    extent = field["top"] + (field["side"] - field["top"]) * sideways
+    extent = extent + (field["back"] - extent) * behind
+    extent = extent + (torch.minimum(extent, 6.2 + 9.2 * margin.clamp(0, 0.8)) - extent) * front
+    extent = extent * (0.82 + 0.30 * _disorder(hair, GUIDES, 0))
+    height = (field["volume"] + (field["side_volume"] - field["volume"]) * torch.maximum(sideways, behind)) * (
+        0.25 + 0.75 * _disorder(hair, GUIDES, 1)
     )
+    height = height * (1 - 0.9 * cap[:, None])
+    pressed = cap[:, None] * ramp(margin, -0.1, 0.1)
+    noise = torch.stack([_disorder(hair, GUIDES, 2 + axis) * 2 - 1 for axis in range(3)])
+    place = centre + polar(reach, azimuth) * radius_at(table, reach, azimuth)
+    heading = unit(place - centre)
+    step = extent / (STEPS - 1)
+    arrived = torch.zeros_like(reach)
+    path = [place]
+    for number in range(1, STEPS):
+        grown = step * number
+        outward = unit(place - centre)
+        wanted, arrived = _comb(hair, place, outward, grown, front, noise, arrived, extent)
+        lift = (0.55 * torch.exp(-grown / 1.5)) * (height / 1.2).clamp(max=1.2)
+        wanted = unit(wanted + outward * lift + noise * (0.35 * field["frizz"]))
+        follow = 0.75 if number > 1 else 0.9
+        heading = unit(heading * (1 - follow) + wanted * follow)
+        place = place + heading * step
+        place = _keep_out(hair, table, place, centre, height * (1 - torch.exp(-grown / 1.3)), grown, front, arrived, pressed)
+        path.append(place)
+    return torch.stack(path, dim=-1), extent, margin, azimuth
 
 
-def _on_scalp(
-    hair: Hair, radius: Tensor, reach: Tensor, azimuth: Tensor, share: Tensor, drop: Tensor, centre: Tensor
+def _comb(
+    hair: Hair, place: Tensor, outward: Tensor, grown: Tensor, front: Tensor, noise: Tensor, arrived: Tensor, extent: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Where a hair wants to go from here, and whether it has reached the tie."""
+    forward, part, backward, away, gravity = (hair.field(name)[:, None] for name in ("forward", "part", "backward", "outward", "gravity"))
+    x, y, z = place
+    crown = torch.tensor([0.0, math.cos(CROWN_TILT), -math.sin(CROWN_TILT)], device=x.device).view(3, 1, 1)
+    meridian = unit(outward * dot(outward, crown.expand_as(outward)) - crown)
+    side = torch.tanh((x - hair.parting[:, None]) / 0.7)
+    zero = torch.zeros_like(x)
+    over = torch.stack([side, -0.15 + zero, 0.05 - 0.25 * ramp(z, -6.0, 0.0)])
+    rear = torch.stack([zero, 0.1 + zero, zero - 1])
+    flow = meridian * torch.maximum(forward, front) + (over * part + rear * backward) * (1 - front)
+    flow = unit(flow - outward * dot(flow, outward) + 1e-4)
+    flow = flow + outward * away * 1.3 + noise * 0.06
+    tie = torch.tensor(TIES, device=x.device)[hair.field("tie").long()].t().unsqueeze(-1)
+    tied = (hair.field("tie") > 0.5).float()[:, None]
+    towards = tie - place + noise * 0.7
+    distance = length(towards)
+    arrived = torch.maximum(arrived, (distance < 1.5).float() * tied)
+    round_about = cross(towards, noise + torch.tensor([0.2, 0.9, 0.4], device=x.device).view(3, 1, 1)) + towards * (distance - 1.6)
+    tail = torch.stack([0.25 * noise[0], -1 + 0.9 * torch.exp(-grown / 8), -0.35 + zero])
+    after = torch.where((hair.field("tie") > 1.5)[:, None], unit(round_about), tail)
+    gathered = torch.where(arrived > 0.5, after, towards / distance)
+    flow = torch.where(tied > 0.5, gathered, flow)
+    fall = gravity * ramp(grown, 1.0, 9.0) * (1 - tied)
+    down = torch.stack([zero, zero - 1, zero])
+    return unit(flow * (1 - fall) + down * fall), arrived
+
+
+def _keep_out(
+    hair: Hair,
+    table: Tensor,
+    place: Tensor,
+    centre: Tensor,
+    height: Tensor,
+    grown: Tensor,
+    front: Tensor,
+    arrived: Tensor,
+    pressed: Tensor,
 ) -> Tensor:
-    """Rows that follow the scalp, raised by the volume; thin at the hairline where the hair ends there."""
-    place = reach / TABLE_REACH * (TABLE_ROWS - 1)
-    low = place.floor().clamp(0, TABLE_ROWS - 2).long()
-    part = place - low
-    base = radius.gather(1, low) * (1 - part) + radius.gather(1, low + 1) * part
-    side = azimuth.abs()[:, None]
-    sideways = (1 - (side - math.pi / 2).abs() / (math.pi / 2)).clamp(0, 1) * (reach / 1.2).clamp(0, 1)
-    backward = (side / (math.pi / 2) - 1).clamp(0, 1) * (reach / 1.2).clamp(0, 1)
-    top, lateral, back = (hair.field(name)[:, None, None] for name in ("top", "side", "back"))
-    volume = top + (lateral - top) * sideways + (back - top) * backward
-    left = ((1 - share[None, :, None]) * reach[:, -1:] * 9.5 - 0.45).clamp(min=0)
-    close = (left / (0.9 + 0.8 * top + 1.5 * ((side - 1.4) / 0.5).clamp(0, 1))).clamp(max=1)
-    ending = (1 - (1 - close) ** 2).clamp(min=0).sqrt()
-    opening = 1 - (1 - _framing(side)) * ((reach - 0.65) / 0.45).clamp(0, 1)
-    taper = torch.where(drop[:, None] > 0.5, opening, ending)
-    groove = torch.exp(-(((azimuth - hair.parting[:, None]) / 0.16) ** 2))[:, None]
-    groove = 1 - 0.65 * hair.field("parting")[:, None, None] * groove * ((reach - 0.1) / 0.3).clamp(0, 1)
-    over_ear = torch.exp(-(((side - math.radians(98)) / math.radians(24)) ** 2)) * ((reach - 1.1) / 0.3).clamp(0, 1)
-    thickness = 0.12 + volume * taper * groove + 1.1 * hair.field("ears")[:, None, None] ** 2 * over_ear
-    directions = polar(reach, azimuth[:, None].expand_as(reach))
-    return centre + directions * (base + thickness).unsqueeze(-1)
+    """Hairs kept outside the head (by their height in the hair's mass), near the scalp where they stick to it, off the face and outside
+    neck and shoulders."""
+    stick = torch.maximum(hair.field("stick")[:, None], pressed) * (1 - arrived)
+    reach, azimuth, distance = polar_of(place - centre)
+    over_ear = torch.exp(-(((azimuth.abs() - 1.70) / 0.42) ** 2)) * ramp(reach, 1.1, 1.45) * ramp(grown, 2.0, 6.0)
+    least = radius_at(table, reach, azimuth) + 0.10 + height + 0.9 * over_ear
+    near = least + (distance - least) * (1 - stick * (1 - ramp(reach, 1.35, 1.75)))
+    inside = (reach < 2.25).float()
+    wanted = distance + (torch.maximum(near, least) - distance) * inside
+    place = centre + (place - centre) * (wanted / distance)
+    x, y, z = place
+    side = torch.where(x < 0, -1.0, 1.0)
+    limit = (5.0 + 0.9 * ramp(y, 2.0, -3.0) - 0.7 * ramp(y, -6.0, -11.0)) * ramp(z, -5.5, -2.5) * ramp(y, 5.5, 3.0) * (1 - front)
+    x = torch.where(grown > 4.0, side * torch.maximum(x.abs(), limit), x)
+    below = ramp(y, -8.0, -11.0)
+    neck = torch.hypot(x, z + 7.0).clamp(min=1e-3)
+    out = (7.0 / neck).clamp(min=1.0) - 1
+    x, z = x + x * out * below, z + (z + 7.0) * out * below
+    shoulder = -14.2 - 0.17 * x.abs() - 0.004 * x * x + height * 0.4
+    z = torch.where(y < shoulder, z + torch.where(z > -6.5, 1.0, -1.0) * (0.35 * (shoulder - y)).clamp(max=1.2), z)
+    return torch.stack([x, y, z])
 
 
-def _framing(side: Tensor) -> Tensor:
-    """0.1 where hanging hair borders the face, which it must touch, to 1 behind the ears."""
-    return 0.1 + 0.9 * ((side - math.radians(58)) / math.radians(40)).clamp(0, 1)
+def lock_offsets() -> tuple[Float[Tensor, lock], Float[Tensor, lock], Float[Tensor, lock]]:
+    """Where a lock's hairs start around the guide: across, outward, and how much shorter they are."""
+    across = torch.tensor([0.0, -0.62, 0.58, -0.33, 0.30, 0.05])
+    outward = torch.tensor([0.0, 0.05, 0.12, 0.30, -0.10, 0.42])
+    shorter = torch.tensor([1.0, 0.86, 0.93, 0.97, 0.80, 0.90])
+    return across[:LOCK], outward[:LOCK], shorter[:LOCK]
 
 
-def _hanging(hair: Hair, edge: Tensor, azimuth: Tensor, drop: Tensor, hang: Tensor, centre: Tensor) -> Tensor:
-    """Rows below the scalp: straight down, flaring out, pulled in towards the neck at the very back."""
-    down = drop[:, None] * hang[None, :, None]
-    outward = edge - centre
-    outward = torch.stack([outward[..., 0], torch.zeros_like(drop), outward[..., 2]], dim=-1)
-    outward = torch.nn.functional.normalize(outward, dim=-1)[:, None]
-    flare = hair.field("flare")[:, None, None] * (torch.sin(hang * 2.6)[None, :, None] + 0.25 * hang[None, :, None])
-    reach = torch.where(drop[:, None] > 0.5, flare * _framing(azimuth.abs()[:, None]), torch.zeros_like(flare))
-    points = edge[:, None] + outward * reach.unsqueeze(-1)
-    lowered = points[..., 1] - down
-    return torch.stack([points[..., 0], lowered, points[..., 2]], dim=-1)
+def locks(
+    hair: Hair, guides: Float[Tensor, "3 batch guides steps"], extent: Tensor, azimuth: Tensor
+) -> Float[Tensor, "3 batch guides lock points"]:
+    """Every hair of every lock."""
+    device = guides.device
+    across, raised, shorter = (value.to(device).view(1, 1, LOCK, 1) for value in lock_offsets())
+    share = torch.linspace(0, 1, POINTS, device=device)
+    middle = _resample(guides, share)
+    flow = unit(torch.cat([middle[..., 1:] - middle[..., :-1], middle[..., -1:] - middle[..., -2:-1]], dim=-1))
+    spoke = middle - torch.tensor(CENTRE, device=device).view(3, 1, 1, 1)
+    spoke = torch.stack([spoke[0], spoke[1].clamp(min=0.0), spoke[2]])
+    sideways = unit(cross(flow, spoke))
+    outward = cross(sideways, flow)
+    fields = {name: hair.field(name)[:, None, None, None] for name in ("wave", "curl", "clump", "frizz")}
+    grown = (extent[..., None] * share)[:, :, None]
+    stage = share.view(1, 1, 1, -1)
+    strays = _disorder(hair, GUIDES * LOCK, 5).unflatten(1, (GUIDES, LOCK)).unsqueeze(-1) * 2 - 1
+    spread = (1 - fields["clump"] * ramp(grown, 0.5, 7.0)) * (1 + 0.5 * fields["frizz"] * stage)
+    sway = 0.35 * fields["frizz"] * stage * torch.sin(5.0 * strays + 0.9 * grown)
+    wave_phase = 1.05 * grown + 6.28 * hair.phase[:, 6, None, None, None] + (1.8 * torch.sin(2 * azimuth))[..., None, None] + 0.7 * strays
+    rooted = ramp(grown, 0.3, 4.0)
+    # Curls no tighter than the points along a hair can show.
+    pitch = 2 * math.pi / torch.maximum(1.3 + 3.2 * fields["curl"], 3.6 / SEGMENTS * extent[:, :, None, None])
+    pitch = pitch * (0.78 + 0.44 * _disorder(hair, GUIDES, 6)[..., None, None])
+    start = 6.28 * _disorder(hair, GUIDES, 7)[..., None, None]
+    turn = pitch * grown + start + 0.9 * strays * (1 - fields["clump"])
+    u = across * spread + sway + fields["wave"] * rooted * torch.sin(wave_phase) + fields["curl"] * rooted * torch.cos(turn)
+    v = raised * spread.abs() + 0.6 * fields["wave"] * rooted * torch.sin(wave_phase + 1.3) + fields["curl"] * rooted * torch.sin(turn)
+    v = v + 0.25 * fields["frizz"] * stage * strays.abs()
+    hairs = middle.unsqueeze(3) + sideways.unsqueeze(3) * u + outward.unsqueeze(3) * v
+    root = hairs[..., :1]
+    return root + (hairs - root) * (1 - (1 - shorter) * stage)
 
 
-def _ruffle(hair: Hair, spoke: Tensor, azimuth: Tensor, fallen: Tensor) -> Tensor:
-    """Waves along the strand and curls across it, outward from the middle."""
-    phase = hair.phase
-    angle = azimuth[:, None, :]
+def _resample(guides: Float[Tensor, "3 batch guides steps"], share: Float[Tensor, points]) -> Float[Tensor, "3 batch guides points"]:
+    """Catmull–Rom through the guide's steps."""
+    place = (share * (STEPS - 1)).clamp(max=STEPS - 1 - 1e-4)
+    first = place.floor().long()
+    t = place - first
+    weights = (
+        0.5 * (-t + 2 * t**2 - t**3),
+        0.5 * (2 - 5 * t**2 + 3 * t**3),
+        0.5 * (t + 4 * t**2 - 3 * t**3),
+        0.5 * (-(t**2) + t**3),
+    )
+    taps = [(first + offset).clamp(0, STEPS - 1) for offset in (-1, 0, 1, 2)]
+    return sum(guides.index_select(-1, tap) * weight for tap, weight in zip(taps, weights, strict=True))
 
-    def at(index: int) -> Tensor:
-        return phase[:, index, None, None]
 
-    wave = torch.sin(fallen * 1.15 + at(0) + 1.5 * torch.sin(angle * 2 + at(1)))
-    across = torch.sin(angle * 11 + at(2) + 2.0 * torch.sin(fallen * 0.9 + at(3)))
-    curl = across * torch.sin(fallen * 1.9 + at(4) + torch.sin(angle * 5 + at(5)))
-    tuft = torch.sin(angle * 7 + at(6)) * torch.sin(angle * 3 + at(7))
-    grown = (fallen / 6).clamp(0, 1)
-    height = hair.field("wave")[:, None, None] * (1.0 + wave + 0.6 * tuft) * grown + hair.field("curl")[:, None, None] * (0.6 + curl)
-    return torch.nn.functional.normalize(spoke, dim=-1) * height.unsqueeze(-1)
+def growing(hair: Hair, margin: Float[Tensor, "batch guides"], azimuth: Tensor, extent: Tensor) -> Bool[Tensor, "batch guides lock"]:
+    """Which hairs grow: inside the hairline (loosely at its edge), outside a bald crown, as densely as the style says; of long
+    hair, whose mass hides most of it, fewer."""
+    chance = _disorder(hair, GUIDES * LOCK, 3).unflatten(1, (GUIDES, LOCK))
+    reach = guide_directions()[0].to(margin.device)
+    bare = hair.field("bare")[:, None, None]
+    crown = ramp(reach[None, :, None] - bare + 0.16 * (chance - 0.5), -0.03, 0.03) * (1 - ramp(azimuth.abs(), 0.9, 0.4))[..., None]
+    open_crown = torch.where(bare > 0, crown, torch.ones_like(crown))
+    edge = margin.unsqueeze(-1) > 0.10 * chance**2 - 0.015
+    needed = (18 / extent).clamp(0.48, 1.0).unsqueeze(-1)
+    visible = _disorder(hair, GUIDES * LOCK, 4).unflatten(1, (GUIDES, LOCK)) < needed
+    return edge & visible & (chance < hair.field("density")[:, None, None]) & (open_crown > 0.5)

@@ -1,20 +1,27 @@
-"""The toon style: other proportions of the same head, flat tones instead of shading, dark outlines, a plain background."""
+"""The toon style: other proportions of the same head, three flat tones instead of shading, dark outlines, a plain background."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from cddfm.lighting import LUMINANCE
 from cddfm.morphable import MorphableModel
-from cddfm.world.assets import EYE, GLASSES, MOUTH, TEETH, TORSO
-from cddfm.world.looks import ramp
+from cddfm.world.assets import EYE, FRAME, MOUTH, TEETH
+from cddfm.world.canvas import Canvas, lines, thicken
+from cddfm.world.looks import shade_planes
+from cddfm.world.portrait import catch_light
 from cddfm.world.scene import Scene, colour
+from cddfm.world.stage import Stage
+from cddfm.world.surface import Solid, Strands
+from cddfm.world.vectors import ramp
 
-_EYE_GROWTH = 0.58
-_NOSE_SHRINK = 0.45
+LOCK_WIDTH = 1.15
+LOCK_RELIEF = 0.30
+IRIS_WIDEN = 1.22
+_EYE_GROWTH = 0.72
+_NOSE_SHRINK = 0.48
 
 
 def warp(points: Float[Tensor, "batch points 3"], model: MorphableModel) -> Float[Tensor, "batch points 3"]:
@@ -25,7 +32,7 @@ def warp(points: Float[Tensor, "batch points 3"], model: MorphableModel) -> Floa
     for eye in (marks[36:42].mean(0), marks[42:48].mean(0)):
         away = points - eye
         pull = _EYE_GROWTH * torch.exp(-0.5 * ((away / away.new_tensor([2.3, 1.9, 2.6])) ** 2).sum(-1, keepdim=True))
-        moved = moved + pull * away * away.new_tensor([1.0, 1.15, 0.35])
+        moved = moved + pull * away * away.new_tensor([0.95, 1.2, 0.35])
     away = points - nose
     pull = _NOSE_SHRINK * torch.exp(-0.5 * ((away / away.new_tensor([1.5, 1.9, 2.2])) ** 2).sum(-1, keepdim=True))
     moved = moved - pull * (away * away.new_tensor([0.8, 0.45, 0.0]) + away.new_tensor([0.0, -0.5, 1.5]))
@@ -38,79 +45,68 @@ def warp(points: Float[Tensor, "batch points 3"], model: MorphableModel) -> Floa
     return moved + upper * (points - points.new_tensor([0.0, 0.0, -7.0])) * points.new_tensor([0.07, 0.03, 0.03])
 
 
-def tones(
-    albedo: Float[Tensor, "batch height width 3"], shading: Float[Tensor, "batch height width 3"], part: Int[Tensor, "batch height width"]
-) -> Float[Tensor, "batch height width 3"]:
-    """Three flat steps of light on saturated, simplified reflectance."""
-    grey = (shading * shading.new_tensor(LUMINANCE)).sum(-1, keepdim=True)
-    level = 0.60 + 0.28 * ramp(grey, 0.46, 0.52) + 0.20 * ramp(grey, 0.86, 0.92)
-    tint = shading / grey.clamp(min=0.05)
-    level = torch.where(((part == EYE) | (part == TEETH)).unsqueeze(-1), level.clamp(min=0.88), level)
-    level = torch.where((part == MOUTH).unsqueeze(-1), 0.4, level)
-    albedo = torch.where((part == EYE).unsqueeze(-1), albedo * 1.6, albedo)
-    bold = saturate(albedo, 1.35) * 1.12
-    cool = bold.new_tensor([0.93, 0.96, 1.08])
-    shadow = torch.where(level < 0.8, cool, torch.ones_like(cool))
-    return (bold * level * shadow * (0.6 + 0.4 * tint)).clamp(0.0, 1.0)
+def _steps(scene: Scene, stage: Stage, image: Tensor, normal: Tensor, key: Tensor, sky: Tensor) -> tuple[Tensor, Tensor]:
+    """Light in three flat steps (0.62, 0.86, 1.06), and its tint."""
+    light = shade_planes(normal, scene.params.light.t().index_select(1, image))
+    ambient = stage.ambient.t().index_select(1, image)
+    grey = light.new_tensor(LUMINANCE)[:, None]
+    received = ambient * sky + (light - ambient).clamp(min=0) * key
+    brightest = (stage.ambient * grey.t()).sum(1) + stage.strength
+    level = (received * grey).sum(0) / brightest.index_select(0, image).clamp(min=0.1)
+    tint = light.clamp(min=0.02) / (light.clamp(min=0.02) * grey).sum(0)
+    return 0.62 + 0.24 * ramp(level, 0.36, 0.41) + 0.20 * ramp(level, 0.80, 0.85), tint
 
 
-def hair_tones(
-    base: Float[Tensor, "pixels 3"], light: Float[Tensor, "pixels 3"], sheen: Float[Tensor, pixels], streaks: Float[Tensor, pixels]
-) -> Float[Tensor, "pixels 3"]:
-    """Two flat steps and a band of shine."""
-    grey = (light * light.new_tensor(LUMINANCE)).sum(-1)
-    level = 0.75 + 0.45 * ramp(grey, 0.55, 0.62)
-    locks = 1 - 0.25 * ramp(streaks, 0.80, 0.70)
-    bold = saturate(base, 1.4) * 1.25 + 0.008
-    band = ramp(sheen, 0.22, 0.28).unsqueeze(1)
-    return (bold * (level * locks).unsqueeze(1) * (1 + 0.55 * band) + 0.02 * band).clamp(0, 1)
+def solid_tones(scene: Scene, stage: Stage, solid: Solid) -> Float[Tensor, "3 pixels"]:
+    """Flat colours of solid samples."""
+    level, tint = _steps(scene, stage, solid.image, solid.normal, solid.key, 0.5 + 0.5 * solid.sky)
+    bright = (solid.part == EYE) | (solid.part == TEETH)
+    level = torch.where(bright, level.clamp(min=0.92), level)
+    level = torch.where(solid.part == MOUTH, 0.45, level)
+    albedo = torch.where(solid.part == EYE, solid.albedo * 1.45, solid.albedo)
+    bold = saturate(albedo, 1.30) * 1.14
+    cool = bold.new_tensor([0.94, 0.95, 1.08])[:, None]
+    colour = bold * level * torch.where(level < 0.8, cool, torch.ones_like(cool)) * (0.6 + 0.4 * tint)
+    colour = torch.where(solid.part == FRAME, solid.albedo * (0.8 + 0.4 * (level > 0.9)), colour)
+    rows = (solid.part == EYE).nonzero().squeeze(1)
+    glint = catch_light(stage, solid, rows, 2.2)
+    colour[:, rows] = colour[:, rows] + (1 - colour[:, rows]) * (glint > 0.5)
+    return colour.clamp(0, 1)
 
 
-def saturate(colour: Tensor, factor: float) -> Tensor:
+def strand_tones(scene: Scene, stage: Stage, strands: Strands, normal: Float[Tensor, "3 hairs"]) -> Float[Tensor, "3 hairs"]:
+    """Flat colours of locks, with a band of shine round the head."""
+    level, tint = _steps(scene, stage, strands.image, normal, strands.key.clamp(min=0.35), torch.ones_like(strands.sky))
+    bold = saturate(strands.colour, 1.35) * 1.2 + 0.006
+    up = stage.rotation[:, :, 1].t().index_select(1, strands.image)
+    height = (strands.mass * up).sum(0)
+    band = (
+        ramp((height - 0.60 - 0.05 * strands.lock).abs(), 0.09, 0.07) * (strands.across.abs() < 0.55) * (level > 0.7) * (strands.kind == 0)
+    )
+    return (bold * level * (0.9 + 0.12 * strands.lock) * (0.6 + 0.4 * tint) * (1 + 0.7 * band) + 0.03 * band).clamp(0, 1)
+
+
+def saturate(planes: Float[Tensor, "3 pixels"], factor: float) -> Float[Tensor, "3 pixels"]:
     """Colour pushed away from its grey."""
-    grey = (colour * colour.new_tensor(LUMINANCE)).sum(-1, keepdim=True)
-    return (grey + factor * (colour - grey)).clamp(0.0, 1.0)
+    grey = (planes * planes.new_tensor(LUMINANCE)[:, None]).sum(0)
+    return (grey + factor * (planes - grey)).clamp(0.0, 1.0)
 
 
 def plain_backdrop(scene: Scene, resolution: int) -> Float[Tensor, "batch 3 height width"]:
-    """One clear light colour per portrait, a little lighter at the top."""
+    """One clear light colour per portrait with a large disc behind the head, a little lighter at the top."""
     code = scene.backdrop
-    hue, saturation = torch.special.ndtr(code[:, 0]), 0.20 + 0.40 * torch.special.ndtr(code[:, 1])
-    tone = colour(hue, saturation, 0.45 + 0.45 * torch.special.ndtr(code[:, 2]))
-    fade = torch.linspace(1.06, 0.90, resolution, device=code.device)[None, None, :, None]
-    return (tone[..., None, None] * fade).expand(-1, -1, -1, resolution)
+    hue, saturation = torch.special.ndtr(code[:, 0]), 0.18 + 0.42 * torch.special.ndtr(code[:, 1])
+    tone = colour(hue, saturation, 0.45 + 0.45 * torch.special.ndtr(code[:, 2]))[..., None, None]
+    axis = (torch.arange(resolution, device=code.device) + 0.5) / resolution * 2 - 1
+    y, x = torch.meshgrid(-axis, axis, indexing="ij")
+    radius = (0.75 + 0.12 * torch.tanh(code[:, 3]))[:, None, None, None]
+    disc = ramp(radius - torch.hypot(x, y - 0.05), -0.006, 0.006) * (code[:, 4] > 0)[:, None, None, None]
+    return tone * (1 + 0.08 * y) * (1 + 0.16 * disc)
 
 
-def outline(
-    colour: Tensor,
-    cover: Tensor,
-    depth: Tensor,
-    part: Tensor,
-    hair: Tensor,
-    hair_depth: Tensor,
-    normals: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Dark lines where the part, the depth or the normal jumps. colour is premultiplied by cover."""
-    region = torch.where(hair > 0.5, 20, torch.where(part == TORSO, 10, torch.where(part == GLASSES, 0, torch.where(part >= 0, 1, -1))))
-    region = torch.where((part == EYE) & (hair <= 0.5), 5, region)
-    region = torch.where(((part == TEETH) | (part == MOUTH)) & (hair <= 0.5), 7, region)
-    distance = torch.where(hair > 0.5, hair_depth, depth)
-    distance = torch.where(region >= 0, distance, 130.0)
-    jump = _spread(distance.unsqueeze(1)) > 1.5
-    edge = (_spread(region.float().unsqueeze(1)) > 0) | jump
-    crease = (_spread(normals.permute(0, 3, 1, 2)).sum(1, keepdim=True) > 1.15) & (hair <= 0.5).unsqueeze(1) & (part != EYE).unsqueeze(1)
-    line = (edge | crease).float()
-    width = max(1, round(colour.shape[1] / 128))
-    if width > 1:
-        line = functional.max_pool2d(line, 2 * (width // 2) + 1, stride=1, padding=width // 2)
-    line = line.squeeze(1) * 0.85
-    ink = colour.new_tensor([0.030, 0.016, 0.014])
-    covered = torch.maximum(cover, line)
-    return colour * (1 - line).unsqueeze(-1) + ink * line.unsqueeze(-1), covered
-
-
-def _spread(values: Float[Tensor, "batch channels height width"]) -> Tensor:
-    """Largest minus smallest value in a 2 × 2 neighbourhood."""
-    padded = functional.pad(values, (0, 1, 0, 1), mode="replicate")
-    highest = functional.max_pool2d(padded, 2, stride=1)
-    return highest + functional.max_pool2d(-padded, 2, stride=1)
+def ink(canvas: Canvas, supersample: int) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch 1 height width"]]:
+    """The canvas with its outlines: colour premultiplied by cover, and cover."""
+    width = max(1, round(canvas.colour.shape[-1] / 110 / 2 * min(supersample, 2) / 2))
+    line = thicken(lines(canvas), width) * 0.88
+    dark = canvas.colour.new_tensor([0.030, 0.016, 0.014])[:, None, None]
+    return canvas.colour * (1 - line) + dark * line, torch.maximum(canvas.cover, line)

@@ -35,7 +35,7 @@ def brute_force(vertices: torch.Tensor, triangles: torch.Tensor, size: int) -> t
 
 @pytest.mark.parametrize("chunk", [1 << 19, 700])
 def test_visibility_agrees_with_brute_force(monkeypatch, chunk):
-    monkeypatch.setattr(module, "CANDIDATES", chunk)
+    monkeypatch.setitem(module.CANDIDATES, "cpu", chunk)
     vertices, triangles = cloud(40)
     fragments = rasterize(vertices, triangles, 32)
     for image in range(2):
