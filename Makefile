@@ -35,7 +35,10 @@ stack: setup
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-linear         --preset $(PRESET) --stack $(STACK)
 	$(RUN) select-layers        --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-editor         --preset $(PRESET) --stack $(STACK)
-	$(RUN) adapt-domain toon    --preset $(PRESET) --stack $(STACK)
+	for domain in toon clay painting sketch; do \
+		$(RUN) adapt-domain $$domain --preset $(PRESET) --stack $(STACK) || exit $$?; \
+	done
 	$(RUN) evaluate             --stack $(STACK)

@@ -18,7 +18,8 @@ from benchmarks import machine
 from benchmarks.contestants import Size, make_generator, make_styles, parse_sizes
 from benchmarks.timing import take_turns
 from cddfm.controls import Changes
-from cddfm.edit import Editor, edit_styles
+from cddfm.edit import Editor
+from cddfm.methods import edit_styles
 from cddfm.report import say, show_table
 from cddfm.stack import Stack
 from stylespace.replay import Replay

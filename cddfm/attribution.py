@@ -1,40 +1,47 @@
-"""Which style layers answer to an attribute: measured through the trained base, and drawn (layer selection of CDDFM3D, 2022)."""
+"""Which style layers answer to an attribute: pairs of codes to select by, and the heat map."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from cddfm.params import ATTRIBUTES
 from cddfm.rig import StyleRig
 from cddfm.stages.sampling import mixed_styles
+from cddfm.stages.twins import Twins
 from stylespace.generator import Generator
+from stylespace.select import Answers
 
 MEASURE_BATCH = 64
 
 
 @torch.no_grad()
-def measure_responses(
-    rig: StyleRig, generator: Generator, samples: int, seed: int = 0
-) -> tuple[dict[str, Float[Tensor, "samples style_dim"]], Float[Tensor, " style_dim"]]:
-    """For random codes, exchange one attribute's parameters with the next code's, all else kept, and record the RigNet's Δs.
+def rig_answers(rig: StyleRig, generator: Generator, samples: int, seed: int = 0) -> dict[str, Answers]:
+    """Attribute → random codes, and the same with the attribute's parameters exchanged for the next code's by the RigNets.
 
-    What the RigNet adds for the code's own parameters (ideally nothing) is taken off, so that only the exchange counts. Returns the
-    responses per attribute, in raw units of s, and the deviation of each number of s by which they are to be judged.
+    What a RigNet adds for the code's own parameters (ideally nothing) is taken off, so that only the exchange counts.
     """
+    codes: list[Tensor] = []
     parts: dict[str, list[Tensor]] = {attribute: [] for attribute in ATTRIBUTES}
     for start in range(0, samples, MEASURE_BATCH):
         count = min(MEASURE_BATCH, samples - start)
         s = mixed_styles(generator, max(count, 2), torch.Generator().manual_seed(seed * 1_000_003 + start))
         own = rig.standard(s)
-        for attribute, responses in parts.items():
+        codes.append(s[:count])
+        for attribute, answers in parts.items():
             exchanged = rig.put(s, attribute, own.roll(1, dims=0)) - rig.put(s, attribute, own)
-            responses.append(exchanged[:count])
-    return {attribute: torch.cat(responses) for attribute, responses in parts.items()}, rig.styles.deviation
+            answers.append((s + exchanged)[:count])
+    s = torch.cat(codes)
+    return {attribute: (s, torch.cat(answers)) for attribute, answers in parts.items()}
+
+
+def twin_answers(twins: Twins, samples: int, seed: int = 0) -> dict[str, Answers]:
+    """Attribute → codes, and those of their twins in which this attribute alone is another."""
+    pairs = {name: twins.draw(samples, torch.Generator().manual_seed(seed * 1_000_003 + k), name) for k, name in enumerate(ATTRIBUTES)}
+    return {name: (pair.s, pair.twin) for name, pair in pairs.items()}
 
 
 CELL = (104, 26)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -32,6 +32,11 @@ def nearest(name: str, valid: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"valid are {', '.join(valid)}"
 
 
+def _parts(text: str) -> list[str]:
+    """`toon,clay` → its parts; nothing for an empty text."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def resolve(kind: type[OptionsKind], preset: str, assignments: Sequence[str] = ()) -> OptionsKind:
     """Defaults ← preset ← `key=value` assignments. Raises UserError for an unknown preset or key, or a value that does not fit."""
     if preset not in kind.presets:
@@ -43,7 +48,7 @@ def resolve(kind: type[OptionsKind], preset: str, assignments: Sequence[str] = (
             raise UserError(f"--set needs key=value, got {assignment!r}")
         if key not in kind.model_fields:
             raise UserError(f"there is no option {key!r}: {nearest(key, list(kind.model_fields))}")
-        values[key] = value
+        values[key] = _parts(value) if get_origin(kind.model_fields[key].annotation) is tuple else value
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -10,7 +10,9 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+from torch.nn import functional
 
+from cddfm.parallel import team
 from cddfm.report import progress_bar
 from cddfm.worlds import ProceduralWorld, World
 from stylespace.weights import write_atomically
@@ -22,6 +24,11 @@ DRAW_BATCH = 64
 
 LIVELY = 1.7
 """How much further than the others' the pitch, roll and light of every second training portrait reach, in their Gaussian numbers."""
+
+BLOCK = 12_000
+ACTED = 3
+EXPRESSIONS = 32
+"""How many numbers of a code's expressions have a meaning (left and right move together)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,13 @@ class Pool:
     def to(self, device: torch.device | str) -> Pool:
         return Pool(self.images.to(device), self.params.to(device), self.codes.to(device))
 
+    def reduced(self, resolution: int) -> Pool:
+        """The same with pictures averaged to a lower resolution."""
+        if self.images.shape[2] == resolution:
+            return self
+        images = functional.adaptive_avg_pool2d(self.images.float(), resolution).round().to(torch.uint8)
+        return Pool(images, self.params, self.codes)
+
     def take(self, indices: Int[Tensor, batch]) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch total"]]:
         """Pictures in [−1, 1] and their flat parameters."""
         indices = indices.to(self.images.device)
@@ -49,37 +63,44 @@ def join(*pools: Pool) -> Pool:
 
 
 def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
-    """The world's codes, but every second sitter (odd seeds) tilts the head and is lit from the side more: who faces the camera seldom
-    does so otherwise, and an edit must know how that looks."""
+    """The world's codes with more of what edits must know and sitters seldom do. Odd seeds tilt the head further and are lit more from the
+    side; in every second block of `BLOCK` seeds each sitter puts on `ACTED` expressions at any strength beside those of the code."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
     codes = sample_codes(seeds)
-    lively = torch.tensor([seed % 2 == 1 for seed in seeds])
     part = split(codes)  # views
+    lively = torch.tensor([seed % 2 == 1 for seed in seeds])
     part["pose"][lively, ::2] *= LIVELY
     part["light"][lively, :1] *= LIVELY
+    for row, seed in enumerate(seeds):
+        if seed // BLOCK % 2 == 1:
+            generator = torch.Generator().manual_seed(seed)
+            which = torch.randperm(EXPRESSIONS, generator=generator)[:ACTED]
+            part["expression"][row, which] = 0.5 + 2.3 * torch.rand(ACTED, generator=generator)
     return codes
 
 
 def draw_pool(
     style: str, count: int, resolution: int, device: torch.device | str, cache: Path | None = None, seed: int = 0,
-    world: World | None = None,
+    world: World | None = None, drawn: int | None = None,
 ) -> Pool:  # fmt: skip
     """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them.
 
-    world: the procedural one when left out.
+    world: the procedural one when left out. drawn: pixels a side of what is drawn and kept, a multiple of the resolution, to which it is
+    then averaged; the resolution itself when left out.
     """
     from cddfm.world import VERSION
 
     place = world or ProceduralWorld()
     cache = cache / place.key if cache is not None else None
+    drawn = drawn or resolution
 
     def portraits(first: int, last: int) -> Pool:
         parts = []
         for start in range(first, last, DRAW_BATCH):
             codes = training_codes(range(start, min(start + DRAW_BATCH, last))).to(device)
-            picture, params = place.portraits(codes, resolution, style)
+            picture, params = place.portraits(codes, drawn, style)
             images = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             parts.append(Pool(images.cpu(), params.flatten().cpu(), codes.cpu()))
         return join(*parts)
@@ -89,18 +110,20 @@ def draw_pool(
     with progress_bar(f"drawing {style}", total=count, completed=0) as advance, torch.no_grad():
         for first in range(seed, seed + count, shard):
             last = min(first + shard, seed + count)
-            path = None if cache is None else cache / f"{style}-{resolution}-{first}-{last}-world{VERSION}.pt"
-            shards.append(_cached(path, lambda first=first, last=last: portraits(first, last)))
+            path = None if cache is None else cache / f"{style}-{drawn}-{first}-{last}-world{VERSION}.pt"
+            shards.append(_cached(path, lambda first=first, last=last: portraits(first, last)).reduced(resolution))
             advance(last - seed, {})
     return join(*shards).to(device)
 
 
 def _cached(path: Path | None, make: Callable[[], Pool]) -> Pool:
-    if path is not None and path.is_file():
-        return Pool(**torch.load(path, weights_only=True))
-    pool = make()
-    if path is not None:
+    if path is None:
+        return make()
+    with team().one_first():
+        if path.is_file():
+            return Pool(**torch.load(path, weights_only=True))
+        pool = make()
         buffer = io.BytesIO()
         torch.save({name: getattr(pool, name) for name in ("images", "params", "codes")}, buffer)
         write_atomically(path, buffer.getvalue())
-    return pool
+        return pool

@@ -13,15 +13,11 @@ from cddfm.align import Aligned, align
 from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
-from cddfm.manipulator import EditorNetworks
+from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
-from cddfm.rig import StyleRig
 from cddfm.stack import Stack
 from stylespace.invert import invert
 from stylespace.replay import Replay
-
-METHODS = ("cddfm", "stylerig")
-"""cddfm: the manipulators of `train-editor`, which touch selected layers only. stylerig: the base they are compared with."""
 
 INVERSION_STEPS = 150
 
@@ -37,6 +33,28 @@ class Face:
     params: FaceParams
     aligned: Aligned | None
     loss: float
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Whom an edited face should be like, and in which parameter groups (parameter mixing in StyleRig)."""
+
+    other: Face
+    groups: tuple[str, ...]
+
+
+TAKEN = ("pose", "expression", "light", "shape", "albedo")
+
+
+def parse_taken(text: str) -> tuple[str, ...]:
+    """`"pose,light"` → parameter groups; raises UserError for an unknown one, or none."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in TAKEN:
+            raise UserError(f"there is nothing called {name!r} to take from another picture: {nearest(name, TAKEN)}")
+    if not names:
+        raise UserError(f"--take names nothing; valid are {', '.join(TAKEN)}")
+    return tuple("identity" if name == "shape" else name for name in names)
 
 
 class Editor:
@@ -72,6 +90,18 @@ class Editor:
         on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Face:
         """Find and align the face of a picture in [−1, 1], and invert it: encoder, then `steps` steps of optimisation."""
+        self._face = self.read(picture, name, face, steps, on_step)
+        return self._face
+
+    def read(
+        self,
+        picture: Float[Tensor, "1 3 height width"],
+        name: str = "the picture",
+        face: int = 1,
+        steps: int = INVERSION_STEPS,
+        on_step: Callable[[int, Tensor], None] | None = None,
+    ) -> Face:
+        """What `set_image` finds, without editing it next."""
         generator, estimator = self.stack.generator, self.stack.estimator
         device = torch.device(self.stack.device)
 
@@ -81,26 +111,31 @@ class Editor:
 
         aligned = align(picture, translation_of, generator.resolution, face, name)
         found = invert(generator, self.stack.encoder, aligned.image.to(device), steps, estimator.features, on_step)
-        return self._set(found.s.detach(), aligned, float(found.loss.mean()))
+        return self._known(found.s.detach(), aligned, float(found.loss.mean()))
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
-        return self._set(generated_styles(self.stack, [seed]), None, float("nan"))
+        self._face = self._known(generated_styles(self.stack, [seed]), None, float("nan"))
+        return self._face
 
     @torch.no_grad()
-    def _set(self, s: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
-        self._face = Face(s, self.stack.editor.predict(s), aligned, loss)
-        return self._face
+    def _known(self, s: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
+        return Face(s, self.stack.editor.predict(s), aligned, loss)
 
     def inversion(self, domain: str = "portrait") -> Float[Tensor, "1 3 side side"]:
         """The face as it is, decoded by a domain's generator."""
         return self.edit(Changes(), domain)
 
     @torch.no_grad()
-    def edit(self, changes: Changes, domain: str = "portrait", method: str = "cddfm") -> Float[Tensor, "1 3 side side"]:
-        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again."""
-        s = edit_styles(self.stack, self.face.s, changes.deltas(self.face.params), method)
+    def edit(
+        self, changes: Changes, domain: str = "portrait", method: str = "cddfm", like: Likeness | None = None
+    ) -> Float[Tensor, "1 3 side side"]:
+        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again.
+
+        like: first take over another face's parameters; the changes start from there.
+        """
+        s = edit_styles(self.stack, self.face.s, deltas_towards(self.face.params, changes, like), method)
         return self._replay(domain).generate_from(s)
 
     def _replay(self, domain: str) -> Replay:
@@ -109,18 +144,16 @@ class Editor:
         return self._replays[domain]
 
 
-def method_network(stack: Stack, method: str) -> StyleRig | EditorNetworks:
-    """The network that carries out edits; raises UserError with the nearest valid method for an unknown one."""
-    if method not in METHODS:
-        raise UserError(f"there is no method {method!r}: {nearest(method, METHODS)}")
-    return stack.editor if method == "cddfm" else stack.base
-
-
-def edit_styles(
-    stack: Stack, s: Float[Tensor, "batch style"], deltas: dict[str, Float[Tensor, "batch size"]], method: str
-) -> Float[Tensor, "batch style"]:
-    """s′ for changes in raw units, by either method."""
-    return method_network(stack, method).edit(s, deltas)
+def deltas_towards(own: FaceParams, changes: Changes, like: Likeness | None) -> dict[str, Float[Tensor, "batch size"]]:
+    """Raw changes of parameter groups from one's own parameters to those with another's taken over and then changed."""
+    if like is None:
+        return changes.deltas(own)
+    start = own.replace(**{group: getattr(like.other.params, group) for group in like.groups})
+    deltas = changes.deltas(start)
+    for group in like.groups:
+        difference = getattr(start, group) - getattr(own, group)
+        deltas[group] = difference + deltas[group] if group in deltas else difference
+    return deltas
 
 
 def check_domain(stack: Stack, name: str) -> str:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from cddfm.config import Options
 from cddfm.errors import UserError
+from cddfm.parallel import Kept, Team, team
+from cddfm.precision import convolving_in
 from cddfm.report import progress_bar, say
 from stylespace.weights import write_atomically
 
@@ -54,43 +56,80 @@ def train(
     """Train until `options.total_images`; True when done, False when `seconds` ran out first (run again to go on).
 
     The folder receives options.json, log.jsonl, checkpoint.pt and the snapshots. A checkpoint made with other options is refused.
-    Ctrl-C ends the step at hand, saves, and then raises KeyboardInterrupt.
+    Ctrl-C ends the step at hand, saves, and then raises KeyboardInterrupt. In a team (`cddfm.parallel`) each process takes the next
+    `stage.batch` images; they decide together, and the leader writes.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    mates = team()
     position = _resume(stage, options, folder)
-    write_atomically(folder / "options.json", json.dumps(options.model_dump(), indent=2).encode())
-    say(f"{title}: {position:,} of {options.total_images:,} images done; options {options.model_dump_json()}")
-    sums: dict[str, float | Tensor] = defaultdict(float)
-    counts: dict[str, int] = defaultdict(int)
+    if mates.leads:
+        notes = {"processes": mates.size, "precision": mates.precision}
+        write_atomically(folder / "options.json", json.dumps(options.model_dump() | notes, indent=2).encode())
+    how = f"{mates.size} processes, {mates.precision}" if mates.size > 1 else mates.precision
+    say(f"{title}: {position:,} of {options.total_images:,} images done; {how}; options {options.model_dump_json()}")
+    means = Means()
     begun = reported = saved = time.monotonic()
     since_report = 0
-    with progress_bar(title, total=options.total_images, completed=position) as advance, deferred_interrupt() as interrupted:
-        while position < options.total_images and not interrupted.is_set():
-            if seconds is not None and time.monotonic() - begun > seconds:
-                break
-            for name, value in stage.step(position, step_generator(options.seed, position)).items():
-                sums[name] = sums[name] + (value.detach() if isinstance(value, Tensor) else value)
-                counts[name] += 1
-            position += stage.batch
-            since_report += stage.batch
+    with (
+        progress_bar(title, total=options.total_images, completed=position) as advance,
+        deferred_interrupt() as interrupted,
+        Kept(mates, stage.modules, stage.optimizers) as kept,
+        convolving_in(mates.precision, stage.modules.values()),
+    ):
+        while True:
             now = time.monotonic()
-            if now - reported > REPORT_SECONDS or position >= options.total_images:
-                means = {name: float(total) / counts[name] for name, total in sums.items()}
-                _log(folder, position, since_report / (now - reported), means)
-                advance(position, {"rate": since_report / (now - reported), **means})
-                sums.clear(), counts.clear()
+            finished = position >= options.total_images
+            stop, out_of_time, report, save = mates.agree(
+                interrupted.is_set(),
+                mates.leads and seconds is not None and now - begun > seconds,
+                mates.leads and now - reported > REPORT_SECONDS,
+                mates.leads and now - saved > CHECKPOINT_SECONDS,
+            )
+            last = finished or stop or out_of_time
+            if since_report and (report or finished):
+                facts = means.taken(mates)
+                _require_numbers(facts, position)
+                rate = since_report / (now - reported)
+                if mates.leads:
+                    _log(folder, position, rate, facts)
+                advance(position, {"rate": rate, **facts})
                 reported, since_report = now, 0
-            if now - saved > CHECKPOINT_SECONDS:
-                _checkpoint(stage, options, folder, position)
-                if snapshot is not None:
-                    snapshot(folder / f"snapshot-{position:09d}.png")
+            if save or last:
+                kept.before_saving()
+                if mates.leads:
+                    _checkpoint(stage, options, folder, position)
+                    if snapshot is not None:
+                        snapshot(folder / f"snapshot-{position:09d}.png")
                 saved = now
-        _checkpoint(stage, options, folder, position)
-        if snapshot is not None:
-            snapshot(folder / f"snapshot-{position:09d}.png")
-    if interrupted.is_set():
+            if last:
+                break
+            share = position + mates.rank * stage.batch
+            means.add(stage.step(share, step_generator(options.seed, share)))
+            kept.after_step()
+            position += stage.batch * mates.size
+            since_report += stage.batch * mates.size
+    if stop:
         raise KeyboardInterrupt
-    return position >= options.total_images
+    return finished
+
+
+class Means:
+    """Running means of what a stage reports; a step need not report everything."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float | Tensor] = defaultdict(float)
+        self.counts: dict[str, int] = defaultdict(int)
+
+    def add(self, facts: Mapping[str, float | Tensor]) -> None:
+        for name, value in facts.items():
+            self.sums[name] = self.sums[name] + (value.detach() if isinstance(value, Tensor) else value)
+            self.counts[name] += 1
+
+    def taken(self, mates: Team) -> dict[str, float]:
+        """The means over a team's steps since the last time."""
+        mine = {name: (float(total), self.counts[name]) for name, total in self.sums.items()}
+        self.sums.clear(), self.counts.clear()
+        return {name: total / count for name, (total, count) in mates.merged(mine).items()}
 
 
 @contextmanager
@@ -112,10 +151,13 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _log(folder: Path, position: int, rate: float, means: Mapping[str, float]) -> None:
+def _require_numbers(means: Mapping[str, float], position: int) -> None:
     bad = [name for name, value in means.items() if value != value]
     if bad:
         raise UserError(f"training diverged after {position:,} images: {', '.join(bad)} is not a number; lower the learning rate")
+
+
+def _log(folder: Path, position: int, rate: float, means: Mapping[str, float]) -> None:
     with (folder / "log.jsonl").open("a") as file:
         file.write(json.dumps({"images": position, "images_per_second": round(rate, 2), **means}) + "\n")
 
@@ -136,16 +178,17 @@ def _checkpoint(stage: Stage, options: Options, folder: Path, position: int) -> 
 
 def _resume(stage: Stage, options: Options, folder: Path) -> int:
     path = folder / "checkpoint.pt"
-    if not path.exists():
+    kept = team().tell(path.read_bytes() if team().leads and path.exists() else None)
+    if kept is None:
         return 0
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = torch.load(io.BytesIO(kept), weights_only=True, map_location="cpu")
     except Exception as error:
         raise UserError(f"the checkpoint {path} cannot be read ({error}); delete it to start over") from error
-    kept, asked = (json.loads(text) for text in (state["options"], options.model_dump_json()))
-    changed = [key for key in asked if key != "total_images" and asked[key] != kept.get(key)]
+    made, asked = (json.loads(text) for text in (state["options"], options.model_dump_json()))
+    changed = [key for key in asked if key != "total_images" and asked[key] != made.get(key)]
     if changed:
-        shown = ", ".join(f"{key}={kept.get(key)!r}" for key in changed)
+        shown = ", ".join(f"{key}={made.get(key)!r}" for key in changed)
         raise UserError(f"{path} was made with {shown}; use the same options to go on, or delete it to start over")
     for name, module in stage.modules.items():
         module.load_state_dict(state["modules"][name])

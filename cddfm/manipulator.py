@@ -96,18 +96,34 @@ class Manipulator(nn.Module):
 
 
 class EditorNetworks(nn.Module):
-    """What an edit needs in one file: the predictor (s → p) and the manipulators (s, Δp → s′), each by its own arguments."""
+    """What an edit needs in one file: the predictor (s → p) and the manipulators (s, Δp → s′), each by its own arguments.
 
-    def __init__(self, predictor: Mapping[str, Any], manipulator: Mapping[str, Any]):
+    corrections: how often an edit is read back by the predictor and what is missing is asked for again (Newton's method with the
+    manipulators for the slope); 0 as published.
+    """
+
+    def __init__(self, predictor: Mapping[str, Any], manipulator: Mapping[str, Any], corrections: int = 0):
         super().__init__()
         self.predictor = Predictor(**predictor)
         self.manipulator = Manipulator(**manipulator)
-        self.arguments = {"predictor": self.predictor.arguments, "manipulator": self.manipulator.arguments}
+        self.corrections = corrections
+        self.arguments = {
+            "predictor": self.predictor.arguments, "manipulator": self.manipulator.arguments, "corrections": corrections,
+        }  # fmt: skip
         self.layout = self.predictor.layout
 
     def predict(self, s: Float[Tensor, "batch style_dim"]) -> FaceParams:
         return self.predictor(s)
 
     def edit(self, s: Float[Tensor, "batch style_dim"], deltas: Mapping[str, Tensor]) -> Float[Tensor, "batch style_dim"]:
-        """See `Manipulator.edit`."""
-        return self.manipulator.edit(s, deltas)
+        """See `Manipulator.edit`. Corrections ask for no other attribute than the edit does, and touch no other layers."""
+        edited = self.manipulator.edit(s, deltas)
+        if not self.corrections:
+            return edited
+        before = self.predictor(s)
+        for _ in range(self.corrections):
+            after = self.predictor(edited)
+            missing = {name: delta - (getattr(after, name) - getattr(before, name)) for name, delta in deltas.items()}
+            asked = {name: torch.where((deltas[name] != 0).any(dim=1, keepdim=True), lack, 0.0) for name, lack in missing.items()}
+            edited = self.manipulator.edit(edited, asked)
+        return edited

@@ -7,6 +7,7 @@ flat in raw units; a scale is the judged standard deviation of each parameter ov
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -64,3 +65,26 @@ def pose_leakage_degrees(
     part = layout.slices["pose"]
     degrees = achieved[:, part].abs().mean(dim=0) * (180.0 / math.pi)
     return {axis: None if bool(touched[part][index]) else float(degrees[index]) for index, axis in enumerate(POSE_AXES)}
+
+
+SMALLEST_SPREAD = 1e-3
+"""Spreads below this, in the population's own, count as this: rounding must not decide a score."""
+
+
+def mean_pairwise_distance(points: Float[Tensor, "groups members size"]) -> float:
+    """Mean L2 distance between two members of one group, over all pairs of all groups."""
+    distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+    first, second = torch.triu_indices(points.shape[1], points.shape[1], offset=1, device=points.device)
+    return float(distances[:, first, second].mean())
+
+
+def disentanglement(spreads: Mapping[str, float], varied: str) -> float:
+    """DS_i = Π over k ≠ i of σ_i / σ_k, σ being each attribute's spread where only i was varied (DiscoFaceGAN, Deng et al. 2020)."""
+    own = spreads[varied]
+    return math.prod(own / max(other, SMALLEST_SPREAD) for attribute, other in spreads.items() if attribute != varied)
+
+
+def average(values: Tensor) -> float | None:
+    """Mean of the numbers that are there (nan: not measured); None where there is none."""
+    present = values[~values.isnan()]
+    return float(present.mean()) if len(present) else None

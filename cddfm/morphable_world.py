@@ -188,9 +188,11 @@ class MorphableWorld:
         return replace(params, expression=named + own)
 
     @torch.no_grad()
-    def portraits(self, codes: Float[Tensor, "images code"], resolution: int, style: str) -> tuple[Tensor, FaceParams]:
-        """Pictures in [−1, 1] and their parameters."""
-        params = self.params(codes)
+    def portraits(
+        self, codes: Float[Tensor, "images code"], resolution: int, style: str, params: FaceParams | None = None
+    ) -> tuple[Tensor, FaceParams]:
+        """Pictures in [−1, 1] and their parameters; params: these instead of the codes' own."""
+        params = self.params(codes) if params is None else params
         return self.draw(params, resolution, style, backdrop(codes, resolution)).image, params
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 DFR predicts face parameters from a style code (section 4.1). One RigNet per attribute adds a change that puts the attribute's parameters
 into a code, ŝ = s + d(s, p^τ), with its own linear encoder and decoder for each style layer (section 4.2). Where the paper edits the
-vectors of W+, these edit the layers of S.
+vectors of W+, these edit the layers of S (`w_plus` has the paper's own form).
 """
 
 from __future__ import annotations
@@ -32,18 +32,24 @@ class DFR(nn.Module):
 
 
 class RigNet(nn.Module):
-    """d(s, p^τ): per style layer a linear encoder to 32 numbers and a linear decoder from those and the control; all standardised."""
+    """d(s, p^τ): per style layer a linear encoder to 32 numbers and a linear decoder from those and the control; all standardised.
 
-    def __init__(self, layers: StyleLayers, control: int):
+    steering: d(p^τ), an ablation of the paper: every code gets the same change for the same control.
+    """
+
+    def __init__(self, layers: StyleLayers, control: int, steering: bool = False):
         super().__init__()
         self.slices = layer_slices(layers)
-        self.encoders = nn.ModuleList(nn.Linear(int(width), CODE) for _, width in layers)
-        self.decoders = nn.ModuleList(nn.Linear(CODE + control, int(width)) for _, width in layers)
+        code = 0 if steering else CODE
+        self.encoders = nn.ModuleList() if steering else nn.ModuleList(nn.Linear(int(width), CODE) for _, width in layers)
+        self.decoders = nn.ModuleList(nn.Linear(code + control, int(width)) for _, width in layers)
         for decoder in self.decoders:
             nn.init.normal_(decoder.weight, std=1e-2)
             nn.init.zeros_(decoder.bias)
 
     def forward(self, s: Float[Tensor, "batch style_dim"], control: Float[Tensor, "batch control"]) -> Float[Tensor, "batch style_dim"]:
+        if not self.encoders:
+            return torch.cat([decode(control) for decode in self.decoders], dim=1)
         parts = zip(self.slices.values(), self.encoders, self.decoders, strict=True)
         return torch.cat([decode(torch.cat([encode(s[:, part]), control], dim=1)) for part, encode, decode in parts], dim=1)
 
@@ -51,18 +57,19 @@ class RigNet(nn.Module):
 class StyleRig(nn.Module):
     """DFR and five RigNets over one style layout; raw units outside.
 
-    layers: (name, width) of every style layer in execution order. sizes: counts of identity, expression, albedo coefficients.
+    layers: (name, width) of every part of the code that the RigNets edit on its own, in execution order. sizes: counts of identity,
+    expression, albedo coefficients. steering: RigNets that do not see the code.
     """
 
-    def __init__(self, layers: StyleLayers, sizes: Sequence[int], hidden: int = 512):
+    def __init__(self, layers: StyleLayers, sizes: Sequence[int], hidden: int = 512, steering: bool = False):
         super().__init__()
-        self.arguments = {"layers": [list(layer) for layer in layers], "sizes": list(sizes), "hidden": hidden}
+        self.arguments = {"layers": [list(layer) for layer in layers], "sizes": list(sizes), "hidden": hidden, "steering": steering}
         self.layers = self.arguments["layers"]
         self.layout = param_layout(sizes)
         self.styles = Standardiser(style_width(layers))
         self.statistics = Standardiser(self.layout.total)
         self.dfr = DFR(style_width(layers), self.layout.total, hidden)
-        self.rignets = nn.ModuleDict({name: RigNet(layers, self.layout.sizes[name]) for name in ATTRIBUTES})
+        self.rignets = nn.ModuleDict({name: RigNet(layers, self.layout.sizes[name], steering) for name in ATTRIBUTES})
 
     def standard(self, s: Float[Tensor, "batch style_dim"]) -> Float[Tensor, "batch total"]:
         """The DFR's reading of a code: flat parameters in units of the population's deviations."""

@@ -7,10 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from cddfm.errors import UserError
+from cddfm.linear import LinearRig
 from cddfm.manipulator import EditorNetworks
 from cddfm.morphable import MorphableModel
+from cddfm.recognise import Recogniser
 from cddfm.reconstruct import Reconstructor
 from cddfm.rig import StyleRig
 from cddfm.worlds import World, world_of
@@ -28,6 +31,7 @@ class Stack:
     def __init__(self, folder: Path | None = None, device: torch.device | str = "cpu"):
         self.folder = EMBEDDED if folder is None else folder
         self.device = device
+        self._variants: dict[str, nn.Module] = {}
         if not self.folder.is_dir():
             raise UserError(f"the stack folder {self.folder} does not exist; make a stack with 'make stack', or leave --stack out")
 
@@ -61,12 +65,30 @@ class Stack:
         return load_network(self.path("judge"), Reconstructor).to(self.device)
 
     @cached_property
+    def recogniser(self) -> Recogniser:
+        return load_network(self.path("recogniser"), Recogniser).to(self.device)
+
+    @cached_property
+    def identity_judge(self) -> Recogniser:
+        return load_network(self.path("identity_judge"), Recogniser).to(self.device)
+
+    @cached_property
     def base(self) -> StyleRig:
         return load_network(self.path("base"), StyleRig).to(self.device)
 
     @cached_property
     def editor(self) -> EditorNetworks:
         return load_network(self.path("editor"), EditorNetworks).to(self.device)
+
+    @cached_property
+    def linear(self) -> LinearRig:
+        return load_network(self.path("linear"), LinearRig).to(self.device)
+
+    def variant(self, name: str, kind: type[nn.Module]) -> nn.Module:
+        """A network of a kind under a name of its own, such as base-no-edit."""
+        if name not in self._variants:
+            self._variants[name] = load_network(self.path(name), kind).to(self.device)
+        return self._variants[name]
 
     @cached_property
     def layers(self) -> dict[str, object]:

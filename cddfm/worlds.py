@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -32,10 +33,14 @@ class World(Protocol):
     @property
     def model(self) -> MorphableModel: ...
 
+    def params(self, codes: Float[Tensor, "images code"]) -> FaceParams:
+        """The exact parameters of these codes' faces."""
+        ...
+
     def portraits(
-        self, codes: Float[Tensor, "images code"], resolution: int, style: str
+        self, codes: Float[Tensor, "images code"], resolution: int, style: str, params: FaceParams | None = None
     ) -> tuple[Float[Tensor, "images 3 height width"], FaceParams]:
-        """Pictures in [−1, 1] and their exact parameters."""
+        """Pictures in [−1, 1] and their exact parameters; params: these instead of the codes' own, all else the same."""
         ...
 
 
@@ -54,13 +59,23 @@ class ProceduralWorld:
     def model(self) -> MorphableModel:
         return build_head().model
 
+    def params(self, codes: Float[Tensor, "images code"]) -> FaceParams:
+        from cddfm.world.codes import split
+        from cddfm.world.people import face_params
+
+        return face_params(split(codes), self._model_on(codes.device))
+
+    def _model_on(self, device: torch.device) -> MorphableModel:
+        return self.model if self.model.mean.device == device else self.model.to(device)
+
     @torch.no_grad()
     def portraits(
-        self, codes: Float[Tensor, "images code"], resolution: int, style: str
+        self, codes: Float[Tensor, "images code"], resolution: int, style: str, params: FaceParams | None = None
     ) -> tuple[Float[Tensor, "images 3 height width"], FaceParams]:
         from cddfm.world import draw, scene
 
         drawn = scene(codes)
+        drawn = drawn if params is None else replace(drawn, params=params)
         return draw(drawn, resolution, style).image, drawn.params
 
 

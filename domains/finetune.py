@@ -64,10 +64,13 @@ def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
 
 
 class PairedStart:
-    """Regression of the domain's picture of a face from the style code of the source's picture; `modules["generator"]` is the result."""
+    """Regression of the domain's picture of a face from the style code of the source's picture; `modules["generator"]` is the result.
 
-    def __init__(self, source: Generator, pairs: Pairs, batch: int, total_images: int, rate: float = 2e-3):
-        self.pairs, self.batch, self.total_images = pairs, batch, total_images
+    middle: how much more the picture's middle counts.
+    """
+
+    def __init__(self, source: Generator, pairs: Pairs, batch: int, total_images: int, rate: float = 2e-3, middle: float = 0.0):
+        self.pairs, self.batch, self.total_images, self.middle = pairs, batch, total_images, middle
         self.generator, trained = unfrozen_copy(source)
         self.modules: Mapping[str, nn.Module] = {"generator": self.generator}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
@@ -78,7 +81,7 @@ class PairedStart:
         s, pictures = self.pairs(position, self.batch, generator)
         optimizer = self.optimizers["generator"]
         set_rates(optimizer, rate_at(position, self.total_images))
-        loss = picture_loss(self.generator.synthesise(s), pictures)
+        loss = picture_loss(self.generator.synthesise(s), pictures, middle=self.middle)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -62,8 +62,9 @@ class WarmStart:
     """Autoencoder through the generator, growing: low resolutions learn where things are at a fraction of the cost.
 
     grow: (resolution, share of total_images by which it ends) for every resolution below the generator's own. rate: Adam's learning rate.
-    code_noise: standard deviation of the noise on the encoder's w, which keeps the space smooth. Colours of blocks above
-    the first start at zero, so that a block that is added changes nothing at first.
+    code_noise: standard deviation of the noise on the encoder's w, which keeps the space smooth. drawn: the
+    resolution up to which the generator draws already; colours above it start at zero, so that a block that is added changes nothing at
+    first. middle: how much more the picture's middle counts (objectives.middle_weight).
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class WarmStart:
         grow: Sequence[tuple[int, float]] = (),
         rate: float = 2e-3,
         code_noise: float = 0.05,
+        drawn: int = 4,
+        middle: float = 0.0,
     ):
         self.generator, self.encoder, self.reals = generator, encoder, reals
-        self.batch, self.total_images, self.grow, self.code_noise = batch, total_images, grow, code_noise
-        for layer in generator.style_layout.layers[2:]:
-            if layer.is_torgb:
+        self.batch, self.total_images, self.grow, self.code_noise, self.middle = batch, total_images, grow, code_noise, middle
+        for layer in generator.style_layout.layers:
+            if layer.is_torgb and layer.resolution > drawn:
                 nn.init.zeros_(generator.synthesis.get_submodule(layer.name).weight)
         parameters = [*generator.synthesis.parameters(), *encoder.parameters()]
         optimizer = torch.optim.Adam([parameter_group(parameters, rate)], betas=(0.9, 0.99))
@@ -100,11 +103,40 @@ class WarmStart:
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
         target = functional.adaptive_avg_pool2d(images, resolution)
-        loss = picture_loss(self.generator.synthesise(style, noise="none", resolution=resolution), target)
+        made = self.generator.synthesise(style, noise="none", resolution=resolution)
+        loss = picture_loss(made, target, middle=self.middle)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return {"picture": loss.detach()}
+
+
+class EncoderStart:
+    """The front of an encoder of higher resolution learns to feed the blocks that were taken over from an earlier one: w as before.
+
+    new: names of the encoder's parameters that are trained.
+    """
+
+    def __init__(
+        self, encoder: Encoder, earlier: Encoder, new: Sequence[str], reals: Reals, batch: int, total_images: int, rate: float = 2e-3
+    ):
+        self.encoder, self.earlier, self.reals = encoder, earlier.eval().requires_grad_(False), reals
+        self.batch, self.total_images = batch, total_images
+        parameters = [parameter for name, parameter in encoder.named_parameters() if name in new]
+        self.modules: Mapping[str, nn.Module] = {"encoder": encoder}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "encoder": torch.optim.Adam([parameter_group(parameters, rate)], betas=(0.9, 0.99))
+        }
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        images, _ = self.reals(position, self.batch, generator)
+        optimizer = self.optimizers["encoder"]
+        set_rates(optimizer, rate_at(position, self.total_images))
+        loss = (self.encoder(images) - self.earlier(images)).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return {"w": loss.detach()}
 
 
 class MappingFit:
@@ -146,7 +178,7 @@ class Adversarial:
     gamma: R1 weight (× 0.5, StyleGAN2's). path_weight: path-length weight, 0 switches it off. picture_weight: weight of the picture
     terms beside the adversarial one. mapping_boost: factor on the learning
     rate of the mapping network, whose own multiplier (0.01) is a brake where its codes are supervised. ema_images: half-life of the moving
-    average in images.
+    average in images. middle: how much more the picture's middle counts in the picture terms.
     """
 
     def __init__(
@@ -164,14 +196,15 @@ class Adversarial:
         mapping_weight: float = 1.0,
         mapping_boost: float = 30.0,
         ema_images: float = 5000.0,
+        middle: float = 0.0,
     ):
         self.generator, self.encoder, self.discriminator, self.reals = generator, encoder, discriminator, reals
         self.batch, self.total_images = batch, total_images
         self.gamma, self.path_weight, self.picture_weight = gamma, path_weight, picture_weight
-        self.mapping_weight, self.ema_images = mapping_weight, ema_images
+        self.mapping_weight, self.ema_images, self.middle = mapping_weight, ema_images, middle
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.average_encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
-        self.path = PathLength()
+        self.path = PathLength().to(next(generator.parameters()).device)
         self.modules: Mapping[str, nn.Module] = {
             "generator": generator,
             "encoder": encoder,
@@ -216,7 +249,7 @@ class Adversarial:
         fakes = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise=generator)
         self.discriminator.requires_grad_(False)
         adversarial = generator_loss(self.discriminator(fakes))
-        picture = picture_loss(fakes, images)
+        picture = picture_loss(fakes, images, middle=self.middle)
         mapping = (mapped_w - encoded_w.detach()).square().mean()
         loss = adversarial + self.picture_weight * picture + self.mapping_weight * mapping
         metrics: dict[str, Tensor | float] = {"adversarial": adversarial, "picture": picture, "mapping": mapping}

@@ -1,22 +1,22 @@
-"""Attribute-adaptive layer selection: which style layers answer to an attribute (the idea of CDDFM3D, 2022, with a stated rule).
+"""Attribute-adaptive layer selection: which style layers serve an attribute (the idea of CDDFM3D, 2022, with a stated rule).
 
-What goes in: for many random codes, the answer Δs of a trained rig when one attribute alone is changed. How layers are chosen:
+What goes in: pairs of codes (s, s*), where s* answers a change of one attribute alone, and a way to draw codes. How layers are chosen:
 
-1. Every number of s is standardised by its deviation σ over the population, because raw scales differ between layers by orders.
-2. The *response* of layer l is the mean of (Δs/σ)² over samples and over the layer's numbers. Dividing by the width matters: coarse
-   layers have many times more numbers than fine ones and would win by size alone.
-3. The *share* of a layer is its response divided by the sum over the layers that may be chosen. toRGB layers may not: they tint what
-   other layers draw, and they are what a finetuned domain must keep. Their response is reported in the same unit.
-4. The selected layers are the smallest set whose shares sum to at least `coverage`, in execution order.
-5. The *stability* is the Jaccard index of the sets that the even and the odd samples alone would select: 1 means that more samples
-   would change nothing, much less means that the choice hangs on the sample.
+1. The error of a set L of layers is E(L) = mean over pairs and pixels of (draw(s with the layers L of s*) − draw(s*))². E(∅) is the whole
+   change of the picture. toRGB layers may not be chosen: they tint what other layers draw, and they are what a finetuned domain
+   keeps. So what the layers C that may be chosen can explain is E(∅) − E(C).
+2. Layers are added one at a time, each time the one that lowers the error most, until the explained share
+   (E(∅) − E(L)) / (E(∅) − E(C)) reaches `coverage`; the result is listed in execution order.
+3. The *stability* is the Jaccard index of the sets that the even and the odd pairs alone would select: 1 means that more pairs would change
+   nothing, much less means that the choice hangs on the sample.
 
-Mean and deviation of ‖Δs/σ‖/√width over samples are kept per layer too: StyleRig's own analysis (2020, figure 3).
+The change of the code itself does not decide: raw scales differ between layers by orders, and a layer may change much and show little.
+Its mean and deviation are kept per layer all the same: StyleRig's own analysis (2020, figure 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,34 +27,40 @@ from torch import Tensor
 from stylespace.code import StyleLayout
 
 RULE = (
-    "share = mean over samples and numbers of (change / deviation)^2 per layer, divided by the sum over layers without toRGB; "
-    "selected = smallest set of those layers whose shares reach the coverage"
+    "layers (toRGB excepted) are added greedily by how much of the picture's change they explain when taken from the answer, "
+    "until the coverage of what all of them explain is reached"
 )
+
+Draw = Callable[[Float[Tensor, "batch style_dim"]], Float[Tensor, "batch 3 height width"]]
+Answers = tuple[Float[Tensor, "pairs style_dim"], Float[Tensor, "pairs style_dim"]]
 
 
 @dataclass(frozen=True)
 class LayerStatistic:
-    """share: see the module. energy: share of Σ (Δs/σ)² without division by width. mean, deviation: of the RMS standardised change."""
+    """share: of the picture's change that this layer explains alone. added: what it added when it was chosen, 0 where it was not.
+    mean, deviation: over pairs, of the RMS change of its numbers in population deviations."""
 
     share: float
-    energy: float
+    added: float
     mean: float
     deviation: float
 
 
 @dataclass(frozen=True)
 class LayerSelection:
-    """statistics: attribute → layer → numbers, toRGB included. selected: attribute → layers. stability: attribute → Jaccard index."""
+    """Per attribute: statistics of each layer (toRGB included), the selected layers, the share that they explain, and the Jaccard index
+    of halves. samples: pairs per attribute."""
 
     coverage: float
     samples: int
     statistics: dict[str, dict[str, LayerStatistic]]
     selected: dict[str, tuple[str, ...]]
+    explained: dict[str, float]
     stability: dict[str, float]
 
     def table(self) -> dict[str, dict[str, float]]:
-        """attribute → layer → share."""
-        return {attribute: {name: row.share for name, row in rows.items()} for attribute, rows in self.statistics.items()}
+        """attribute → layer → share that it explains alone (never below 0)."""
+        return {attribute: {name: max(row.share, 0.0) for name, row in rows.items()} for attribute, rows in self.statistics.items()}
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +68,7 @@ class LayerSelection:
             "coverage": self.coverage,
             "samples": self.samples,
             "selected": {attribute: list(names) for attribute, names in self.selected.items()},
+            "explained": self.explained,
             "stability": self.stability,
             "statistics": {attribute: {name: asdict(row) for name, row in rows.items()} for attribute, rows in self.statistics.items()},
         }
@@ -78,75 +85,80 @@ class LayerSelection:
                     for attribute, rows in table["statistics"].items()
                 },
                 selected={attribute: tuple(names) for attribute, names in table["selected"].items()},
+                explained=dict(table["explained"]),
                 stability=dict(table["stability"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no layer selection ({error!r}); make it with 'cddfm select-layers'") from error
 
 
+@torch.no_grad()
 def select_layers(
-    layout: StyleLayout,
-    responses: Mapping[str, Float[Tensor, "samples style_dim"]],
-    scale: Float[Tensor, " style_dim"],
-    coverage: float = 0.9,
+    layout: StyleLayout, answers: Mapping[str, Answers], draw: Draw, scale: Float[Tensor, " style_dim"], coverage: float = 0.9
 ) -> LayerSelection:
-    """Choose the layers of every attribute from measured responses (raw Δs) and the deviation of every number of s.
-
-    coverage: in (0, 1]. Raises ValueError when an attribute got no answer at all, or fewer than two samples.
-    """
+    """The rule of this module. scale: deviation of each number of s over the population. Raises ValueError for a coverage outside (0, 1],
+    when an attribute has fewer than two pairs, or when its answers change no picture."""
     if not 0.0 < coverage <= 1.0:
         raise ValueError(f"coverage {coverage} is not in (0, 1]")
-    statistics, selected, stability, samples = {}, {}, {}, 0
-    for attribute, response in responses.items():
-        samples = response.shape[0]
+    statistics, selected, explained, stability, samples = {}, {}, {}, {}, 0
+    for attribute, (s, answer) in answers.items():
+        samples = s.shape[0]
         if samples < 2:
-            raise ValueError(f"{attribute} has {samples} measured responses; two or more are needed, one for each half")
-        energies = layer_energies(layout, response, scale)
-        density = _density(layout, energies)
-        if not bool(density.isfinite().all()) or float(density.sum()) <= 0:
-            raise ValueError(f"the response to {attribute} is zero or no number; train the base longer before selecting layers")
-        selected[attribute] = smallest_cover(layout, density, coverage)
-        halves = [set(smallest_cover(layout, _density(layout, energies[half::2]), coverage)) for half in (0, 1)]
+            raise ValueError(f"{attribute} has {samples} pairs of codes; two or more are needed, one for each half")
+        search = _Search(layout, s, answer, draw, attribute)
+        everything = torch.arange(samples, device=s.device)
+        path, shares = search.greedy(everything, coverage)
+        halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
+        chosen = [name for name in layout.names if name in path]
+        selected[attribute], explained[attribute] = tuple(chosen), shares[-1]
         stability[attribute] = len(halves[0] & halves[1]) / len(halves[0] | halves[1])
-        statistics[attribute] = _describe(layout, energies, density)
-    return LayerSelection(coverage, samples, statistics, selected, stability)
+        added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=True))
+        change = torch.where(scale > 0, (answer - s) / scale.clamp_min(torch.finfo(scale.dtype).tiny), torch.zeros_like(s))
+        sizes = {name: change[:, part].square().mean(dim=1).sqrt() for name, part in layout.slices.items()}
+        statistics[attribute] = {
+            name: LayerStatistic(search.alone(name), added.get(name, 0.0), float(sizes[name].mean()), float(sizes[name].std()))
+            for name in layout.names
+        }
+    return LayerSelection(coverage, samples, statistics, selected, explained, stability)
 
 
-def layer_energies(
-    layout: StyleLayout, response: Float[Tensor, "samples style_dim"], scale: Float[Tensor, " style_dim"]
-) -> Float[Tensor, "samples layers"]:
-    """Σ (Δs/σ)² over the numbers of each layer. Numbers of s that never vary (σ = 0) do not count."""
-    standard = torch.where(scale > 0, response / scale.clamp_min(torch.finfo(scale.dtype).tiny), torch.zeros_like(response))
-    return torch.stack([part.square().sum(dim=1) for part in layout.split(standard)], dim=1).double()
+class _Search:
+    """Errors of sets of layers, per pair, drawn once each."""
 
+    def __init__(self, layout: StyleLayout, s: Tensor, answer: Tensor, draw: Draw, attribute: str):
+        self.layout, self.s, self.answer, self.draw = layout, s, answer, draw
+        self.target = draw(answer)
+        self.known: dict[frozenset[str], Tensor] = {}
+        self.candidates = [layer.name for layer in layout.layers if not layer.is_torgb]
+        self.nothing, self.everything = self.errors(frozenset()), self.errors(frozenset(self.candidates))
+        reachable = float(self.nothing.mean() - self.everything.mean())
+        if not (float(self.nothing.mean()) > 0 and reachable > 0):
+            raise ValueError(f"the answers to {attribute} change no picture; train the base longer before selecting layers")
 
-def smallest_cover(layout: StyleLayout, density: Float[Tensor, " layers"], coverage: float) -> tuple[str, ...]:
-    """The fewest layers, toRGB excepted, that hold `coverage` of the response; ties go to the coarser layer."""
-    candidates = [(float(value), layer) for value, layer in zip(density, layout.layers, strict=True) if not layer.is_torgb]
-    wanted, chosen, held = coverage * sum(value for value, _ in candidates), [], 0.0
-    for value, layer in sorted(candidates, key=lambda candidate: -candidate[0]):
-        if chosen and held >= wanted * (1 - 1e-12):
-            break
-        chosen.append(layer.name)
-        held += value
-    return tuple(name for name in layout.names if name in chosen)
+    def errors(self, names: frozenset[str]) -> Float[Tensor, " pairs"]:
+        if names not in self.known:
+            mixed = self.s.clone()
+            for name in names:
+                mixed[:, self.layout.slices[name]] = self.answer[:, self.layout.slices[name]]
+            self.known[names] = (self.draw(mixed) - self.target).square().flatten(1).mean(dim=1).double()
+        return self.known[names]
 
+    def share(self, names: frozenset[str], pairs: Tensor) -> float:
+        """Explained share over some of the pairs."""
+        nothing, everything = float(self.nothing[pairs].mean()), float(self.everything[pairs].mean())
+        return (nothing - float(self.errors(names)[pairs].mean())) / max(nothing - everything, 1e-12)
 
-def _widths(layout: StyleLayout) -> Float[Tensor, " layers"]:
-    return torch.tensor([layer.width for layer in layout.layers], dtype=torch.float64)
+    def alone(self, name: str) -> float:
+        return self.share(frozenset([name]), torch.arange(len(self.s), device=self.s.device))
 
-
-def _density(layout: StyleLayout, energies: Float[Tensor, "samples layers"]) -> Float[Tensor, " layers"]:
-    """Response of every layer: mean square of the standardised change."""
-    return energies.mean(dim=0) / _widths(layout).to(energies.device)
-
-
-def _describe(
-    layout: StyleLayout, energies: Float[Tensor, "samples layers"], density: Float[Tensor, " layers"]
-) -> dict[str, LayerStatistic]:
-    convolutions = torch.tensor([not layer.is_torgb for layer in layout.layers], device=density.device)
-    changes = (energies / _widths(layout).to(energies.device)).sqrt()
-    total = energies.mean(dim=0)
-    columns = (density / density[convolutions].sum(), total / total.sum(), changes.mean(dim=0), changes.std(dim=0))
-    rows = torch.stack(columns, dim=1).tolist()
-    return {layer.name: LayerStatistic(*row) for layer, row in zip(layout.layers, rows, strict=True)}
+    def greedy(self, pairs: Tensor, coverage: float) -> tuple[list[str], list[float]]:
+        """Layers in the order in which they are added, and the share that is explained after each. Ties go to the coarser layer."""
+        path: list[str] = []
+        shares: list[float] = []
+        while len(path) < len(self.candidates) and (not shares or shares[-1] < coverage):
+            rest = [name for name in self.candidates if name not in path]
+            tried = [self.share(frozenset([*path, name]), pairs) for name in rest]
+            best = max(range(len(rest)), key=tried.__getitem__)
+            path.append(rest[best])
+            shares.append(tried[best])
+        return path, shares

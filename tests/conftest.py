@@ -46,6 +46,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack folder of tiny random networks that fit each other and the built-in head. Copy it before changing it."""
     from cddfm.blocks import layout_sizes, style_layers
     from cddfm.head import build_head
+    from cddfm.linear import LinearRig
     from cddfm.manipulator import EditorNetworks
     from cddfm.params import ATTRIBUTES
     from cddfm.reconstruct import Reconstructor
@@ -66,12 +67,16 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"style_dim": generator.style_layout.style_dim, "sizes": sizes, "hidden": [16]},
             {"layers": layers, "selection": selection, "sizes": sizes, "hidden": 16},
         )
+        linear = LinearRig(generator.style_layout.style_dim, sizes)
+        torch.nn.init.normal_(linear.write, std=0.1)
+        torch.nn.init.normal_(linear.read, std=0.1)
         networks = {
             "generator": generator,
             "encoder": Encoder(16, **small),
             "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16),
             "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),
+            "linear": linear,
             "editor": editor,
             "domains/toon": toon,
         }

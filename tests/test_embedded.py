@@ -5,8 +5,9 @@ import torch
 
 from cddfm.controls import Changes, Controls
 from cddfm.data import HELD_OUT_SEED
-from cddfm.edit import edit_styles, generated_styles
+from cddfm.edit import generated_styles
 from cddfm.head import build_head
+from cddfm.methods import edit_styles
 from cddfm.metrics import gain
 from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import frozen_names

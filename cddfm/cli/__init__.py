@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cddfm.cli import controls, doctor, edit, evaluate, fit, generator, morphable, training, world
+from cddfm.cli import analyse, controls, doctor, edit, evaluate, fit, generator, morphable, sample, training, world
 
 INTERRUPTED = 130
 
@@ -19,9 +19,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 edit.register(app)
+sample.register(app)
 controls.register(app)
 fit.register(app)
 evaluate.register(app)
+analyse.register(app)
 world.register(app)
 generator.register(app)
 morphable.register(app)

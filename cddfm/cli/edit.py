@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cddfm.controls import Changes
-    from cddfm.edit import Editor
+    from cddfm.edit import Editor, Likeness
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Wish:
     sweep: list[Changes] | None
     domain: str
     method: str
+    like: Likeness | None
     grid: bool
     face: int
     steps: int
@@ -45,10 +46,12 @@ def edit(
     light: Annotated[list[str], typer.Option(metavar="NAME=VALUE,...", help="azimuth, elevation, intensity, ...")] = [],
     shape: Annotated[list[str], typer.Option(metavar="NAME=VALUE,...", help="Standard deviations.")] = [],
     albedo: Annotated[list[str], typer.Option(metavar="NAME=VALUE,...", help="Standard deviations.")] = [],
+    like: Annotated[Path | None, typer.Option(metavar="IMG", help="Take parameters over from the face of another picture.")] = None,
+    take: Annotated[str | None, typer.Option(metavar="GROUP,...", help="Which, with --like; pose,expression,light when left out.")] = None,
     domain: Annotated[str, typer.Option(help="Which generator draws: portrait, toon, ...")] = "portrait",
     sweep: Annotated[str | None, typer.Option(metavar="NAME=FIRST:LAST:COUNT", help="A row of edits, e.g. yaw=-30:30:7.")] = None,
     grid: Annotated[bool, typer.Option("--grid", help="Write a sheet: before, after, and what lies between.")] = False,
-    method: Annotated[str, typer.Option(help="cddfm, or stylerig (the base).")] = "cddfm",
+    method: Annotated[str, typer.Option(help="cddfm, stylerig (the base), linear, or a variant such as stylerig-no-edit.")] = "cddfm",
     face: Annotated[int, typer.Option(min=1, help="Which face of the picture, the most prominent being 1.")] = 1,
     steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Edit a face that the generator makes up, instead of a picture.")] = None,
@@ -60,7 +63,7 @@ def edit(
     """Edit portraits: each change is relative to the face as it is. See `cddfm controls` for the names."""
     from cddfm.controls import Changes
     from cddfm.device import choose_device
-    from cddfm.edit import INVERSION_STEPS, Editor
+    from cddfm.edit import INVERSION_STEPS, Editor, parse_taken
     from cddfm.errors import UserError
     from cddfm.stack import Stack
 
@@ -68,14 +71,19 @@ def edit(
         raise UserError("give pictures to edit, or --seed for a generated face; one of the two")
     if out is None:
         raise UserError("name the output with -o, such as -o out.png")
+    if take is not None and like is None:
+        raise UserError(f"--take {take} needs the picture to take it from: --like other.jpg")
+    taken = parse_taken("pose,expression,light" if take is None else take)
     tasks = [Task(seed, out)] if seed is not None else plan(images or [], out)
-    check_outputs(tasks)
+    check_outputs(tasks, like)
     editor = Editor(Stack(stack, choose_device(device)))
     given = {"pose": pose, "expression": expression, "light": light, "shape": shape, "albedo": albedo}
     changes = sum((editor.controls.parse(",".join(texts), group) for group, texts in given.items()), Changes())
     swept = editor.controls.parse_sweep(sweep) if sweep else None
     editor.prepare(domain, method)
-    wish = Wish(changes, swept, domain, method, grid, face, INVERSION_STEPS if steps is None else steps)
+    count = INVERSION_STEPS if steps is None else steps
+    likeness = None if like is None else _likeness(editor, like, taken, count)
+    wish = Wish(changes, swept, domain, method, likeness, grid, face, count)
     _run(editor, tasks, wish, skip_existing, as_json)
 
 
@@ -97,14 +105,27 @@ def plan(images: Sequence[Path], out: Path) -> list[Task]:
     return [Task(file, out / f"{name}.png") for name, file in zip(names, files, strict=True)]
 
 
-def check_outputs(tasks: Sequence[Task]) -> None:
+def check_outputs(tasks: Sequence[Task], like: Path | None = None) -> None:
     from cddfm.errors import UserError
     from cddfm.images import check_writable
 
     for task in tasks:
         check_writable(task.out)
-        if isinstance(task.source, Path) and task.source.exists() and task.out.exists() and task.out.samefile(task.source):
-            raise UserError(f"the output {task.out} is the picture itself; name another file, so that the original stays")
+        for source in (task.source, like):
+            if isinstance(source, Path) and source.exists() and task.out.exists() and task.out.samefile(source):
+                raise UserError(f"the output {task.out} is the picture itself; name another file, so that the original stays")
+
+
+def _likeness(editor: Editor, source: Path, groups: tuple[str, ...], steps: int) -> Likeness:
+    """The most prominent face of a picture, as one to take parameters over from."""
+    from cddfm.edit import Likeness
+    from cddfm.images import read_picture, to_tensor
+    from cddfm.report import progress_bar
+
+    picture = to_tensor(read_picture(source))
+    with progress_bar(source.name, total=steps) as advance:
+        found = editor.read(picture, str(source), 1, steps, lambda step, loss: advance(step, {"loss": float(loss)}))
+    return Likeness(found, groups)
 
 
 def _run(editor: Editor, tasks: Sequence[Task], wish: Wish, skip_existing: bool, as_json: bool) -> None:
@@ -146,7 +167,7 @@ def _one(editor: Editor, task: Task, wish: Wish) -> dict[str, object]:
     if wish.grid or wish.sweep is not None:
         picture = _sheet(editor, original, wish)
     else:
-        picture = to_picture(editor.edit(wish.changes, wish.domain, wish.method))
+        picture = to_picture(editor.edit(wish.changes, wish.domain, wish.method, wish.like))
     write_picture(task.out, picture)
     return {} if original is None else {"inversion_loss": editor.face.loss}
 
@@ -163,7 +184,8 @@ def _sheet(editor: Editor, original: Image.Image | None, wish: Wish) -> Image.Im
     from cddfm.sheet import Cell, Row, draw_sheet
 
     steps = [wish.changes + change for change in wish.sweep] if wish.sweep is not None else [wish.changes]
-    after = [Cell(editor.edit(changes, wish.domain, wish.method), str(changes) or "no change") for changes in steps]
+    still = "no change" if wish.like is None else "like the other"
+    after = [Cell(editor.edit(changes, wish.domain, wish.method, wish.like), str(changes) or still) for changes in steps]
     if not wish.grid:
         return draw_sheet([Row(after)])
     aligned = editor.face.aligned
@@ -172,6 +194,8 @@ def _sheet(editor: Editor, original: Image.Image | None, wish: Wish) -> Image.Im
     before.append(Cell(editor.inversion(), "inversion" if aligned is not None else "generated", marked=True))
     if wish.domain != "portrait":
         before.append(Cell(editor.inversion(wish.domain), wish.domain, marked=True))
+    if wish.like is not None and wish.like.other.aligned is not None:
+        before.append(Cell(wish.like.other.aligned.image, "the other"))
     if len(after) == 1:
         return draw_sheet([Row([*before, *after])])
     return draw_sheet([Row(before, "Before"), Row(after, "After")])

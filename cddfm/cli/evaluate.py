@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from cddfm.stack import Stack
 
 StackFolder = Annotated[Path | None, typer.Option("--stack", help="Folder of networks; the embedded ones when left out.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 def evaluate(
-    stack: StackFolder = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Methods to compare, joined by commas, such as stylerig,linear,cddfm; all that the stack has when left out."),
+    ] = None,
+    domains: Annotated[
+        str | None, typer.Option(help="Domains to judge in, joined by commas; portrait and toon, if the stack has them, when left out.")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=4, max=100_000, help="How many generated faces.")] = 500,
+    seed: Annotated[int | None, typer.Option(min=0, help="The first face; the held-out seeds when left out.")] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json and evaluation.png; the stack's when left out.")
     ] = None,
-    faces: Annotated[int, typer.Option(min=4, max=100_000, help="How many generated faces.")] = 200,
-    values: Annotated[int, typer.Option(min=1, help="How many values of each sweep every face is edited with.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="The first face; the held-out seeds when left out.")] = None,
-    domain: Annotated[list[str], typer.Option(help="Judge this domain only; may be repeated.")] = [],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores for programs.")] = False,
+    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion of each of the world's portraits.")] = None,
+    world: Annotated[bool, typer.Option("--world/--no-world", help="Whether the world draws true answers (minutes, once).")] = True,
+    every: Annotated[bool, typer.Option("--every", help="Print a row for each expression instead of one for all.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report for programs.")] = False,
+    stack: StackFolder = None,
     device: Device = "auto",
 ) -> None:
-    """Measure gain, target error and leakage of every edit in every domain, by the judge and beside the StyleRig base."""
-    from dataclasses import asdict
+    """Measure what edits reach and what else they change: every method in every domain, by networks that trained nothing.
 
+    The world also draws the true answers; its pictures are kept in the output folder (in runs/ when there is none) and drawn once."""
     from cddfm.data import HELD_OUT_SEED
     from cddfm.device import choose_device
     from cddfm.edit import check_domain
-    from cddfm.evaluate import draw_examples, show_scores, write_report
-    from cddfm.evaluate import evaluate as measure
+    from cddfm.evaluation.document import document, write_document
+    from cddfm.evaluation.picture import draw_evaluation
+    from cddfm.evaluation.run import TRUTH_STEPS, Request
+    from cddfm.evaluation.run import evaluate as measure
+    from cddfm.evaluation.tables import show_evaluation
     from cddfm.images import check_writable, write_picture
     from cddfm.report import say, show_json
     from cddfm.stack import Stack
@@ -38,16 +52,49 @@ def evaluate(
     networks = Stack(stack, choose_device(device))
     folder = out or networks.folder
     check_writable(folder / "evaluation.png")
-    domains = [check_domain(networks, name) for name in domain]
+    valid = networks.domains()
+    chosen = [check_domain(networks, name) for name in _names(domains)] or [name for name in JUDGED_DOMAINS if name in valid]
+    compared = _methods(networks, _names(methods))
+    cache = (out or Path("runs")) / "evaluation-world"
     first = HELD_OUT_SEED if seed is None else seed
-    scores = measure(networks, faces, first, domains, values)
-    write_report(folder / "evaluation.json", networks, scores, faces, first, values)
-    write_picture(folder / "evaluation.png", draw_examples(networks, first, domains))
+    descent = (TRUTH_STEPS if steps is None else steps) if world else None
+    request = Request(tuple(compared), tuple(chosen), faces, first, cache, descent, scale=world)
+    found = measure(networks, compared, request)
+    write_document(folder / "evaluation.json", networks, compared, found)
+    write_picture(folder / "evaluation.png", draw_evaluation(networks, compared, found))
     if as_json:
-        show_json([asdict(score) for score in scores])
+        show_json(document(networks, compared, found))
     else:
-        show_scores(scores, faces)
+        show_evaluation(found, every)
     say(f"wrote {folder / 'evaluation.json'} and {folder / 'evaluation.png'}")
+
+
+JUDGED_DOMAINS = ("portrait", "toon")
+
+
+def _names(text: str | None) -> list[str]:
+    """Each name once, in the order given."""
+    return list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
+def _methods(stack: Stack, names: list[str]) -> dict[str, Any]:
+    """The networks of these methods; of all that the stack has where none is named."""
+    from cddfm.errors import UserError
+    from cddfm.methods import METHODS, method_network
+    from cddfm.report import say
+    from stylespace.weights import WeightsError
+
+    if names:
+        return {name: method_network(stack, name) for name in names}
+    found = {}
+    for name in reversed(METHODS):
+        try:
+            found[name] = method_network(stack, name)
+        except WeightsError as error:
+            say(f"without {name}: {error}")
+    if not found:
+        raise UserError(f"the stack {stack.folder} has no method of editing; train one, or give another --stack")
+    return found
 
 
 def demo(

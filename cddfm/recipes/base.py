@@ -1,8 +1,8 @@
-"""`train-base`: generator and estimator → StyleRig in style space (DFR first, then the RigNets)."""
+"""`train-base`: generator and estimator → StyleRig (DFR first, then the RigNets), its published form in W+, and its ablations."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -13,45 +13,68 @@ from cddfm.rig import StyleRig
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.base import DFRStage, RigNetStage
+from cddfm.stages.sampling import measure_population
+from cddfm.w_plus import enter_w_plus, leave_w_plus, vector_layers
 from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """dfr_images: images of the DFR's training before the RigNets' total_images. render_resolution: pixels of the rendered losses."""
+    """space: what the RigNets edit, the layers of style space (s) or the vectors of W+ as published (w_plus). ablation: a loss that is left
+    out, or steering: RigNets that do not see the code. All but the plain base become variants, such as base-w-plus-no-edit.safetensors.
+
+    dfr_images: images of the DFR's training before the RigNets' total_images; one DFR serves all variants. population: codes that
+    statistics are measured on. render_resolution: pixels of the rendered losses.
+    """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(dfr_images=8, total_images=16, batch=4, hidden=16, render_resolution=16),
+        "tiny": dict(dfr_images=8, total_images=16, batch=4, hidden=16, population=64, render_resolution=16),
         "small": {},
         "large": dict(dfr_images=200_000, total_images=300_000, batch=64, render_resolution=96, rendered=64),
     }
 
+    space: Literal["s", "w_plus"] = "s"
+    ablation: Literal["none", "no-reconstruction", "no-edit", "no-consistency", "steering"] = "none"
     dfr_images: int = 12_000
     total_images: int = 20_000
     batch: int = 16
     hidden: int = 512
+    population: int = 2048
     rendered: int = 2
     render_resolution: int = 48
     learning_rate: float = 1e-3
 
 
+def variant(options: RecipeOptions) -> str:
+    """What the file and the run are called: base, base-w-plus, base-no-edit, …"""
+    parts = ["w-plus"] if options.space == "w_plus" else []
+    parts += [options.ablation] if options.ablation != "none" else []
+    return "-".join(["base", *parts])
+
+
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
-    """Writes base.safetensors into the stack; True when finished."""
+    """Writes base.safetensors, or the variant's file, into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    model = stack.model
+    model, generator = stack.model, stack.generator
     torch.manual_seed(options.seed)
-    layers = style_layers(stack.generator.style_layout)
-    rig = StyleRig(layers, layout_sizes(stack.estimator.layout), options.hidden).to(device)
+    layers = vector_layers(generator.style_layout) if options.space == "w_plus" else style_layers(generator.style_layout)
+    rig = StyleRig(layers, layout_sizes(stack.estimator.layout), options.hidden, options.ablation == "steering").to(device)
     shared = dict(
-        rig=rig, generator=stack.generator, estimator=stack.estimator, model=model, batch=options.batch,
+        rig=rig, generator=generator, estimator=stack.estimator, model=model, batch=options.batch,
         learning_rate=options.learning_rate, rendered=options.rendered, render_resolution=options.render_resolution,
     )  # fmt: skip
-    dfr_options = options.model_copy(update={"total_images": options.dfr_images})
-    dfr = DFRStage(total_images=options.dfr_images, **shared)
+    dfr_options = options.model_copy(update={"total_images": options.dfr_images, "space": "s", "ablation": "none"})
+    population = measure_population(generator, stack.estimator, options.population)
+    dfr = DFRStage(population=population, total_images=options.dfr_images, **shared)
     if not train(dfr, dfr_options, folders.run("base-dfr"), "DFR", seconds=seconds):
         return False
-    rignets = RigNetStage(total_images=options.total_images, **shared)
-    done = train(rignets, options, folders.run("base"), "RigNets", seconds=seconds)
+    if options.space == "w_plus":
+        enter_w_plus(rig, generator)
+    left_out = {f"{options.ablation.removeprefix('no-')}_weight": 0.0} if options.ablation.startswith("no-") else {}
+    name = variant(options)
+    done = train(RigNetStage(total_images=options.total_images, **left_out, **shared), options, folders.run(name), name, seconds=seconds)
     if done:
+        if options.space == "w_plus":
+            leave_w_plus(rig)
         notes = {"options": options.model_dump(), "images": options.dfr_images + options.total_images}
-        save_network(folders.stack / "base.safetensors", rig, notes, half=True)
+        save_network(folders.stack / f"{name}.safetensors", rig, notes, half=True)
     return done

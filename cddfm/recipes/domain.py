@@ -24,14 +24,16 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world. pool: portraits drawn of it. paired_images: images of the paired start before the adversarial
-    stage of total_images; polish_images: of the same regression after it (paired_images = 0: the published method alone). rate,
-    adversarial_rate: learning rates; the adversarial stage only sharpens what the start has placed. gamma: R1 weight. keep: weight of the
-    structure term.
+    """domain: a style of the world. pool: portraits drawn of it, at `drawn` pixels a side, then averaged. paired_images: images of the
+    paired start before the adversarial stage of total_images; polish_images: of the same regression after it (paired_images = 0: the
+    published method alone). rate, adversarial_rate: learning rates; the adversarial stage only sharpens what the start has placed.
+    gamma: R1 weight. keep: weight of the structure term. middle: how much more the picture's middle counts in picture losses.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(pool=32, paired_images=8, total_images=16, polish_images=8, batch=8, discriminator_base=256, discriminator_max=32),
+        "tiny": dict(
+            drawn=16, pool=32, paired_images=8, total_images=16, polish_images=8, batch=8, discriminator_base=256, discriminator_max=32
+        ),
         "small": {},
         "large": dict(
             pool=30_000, paired_images=300_000, total_images=400_000, polish_images=0, batch=64, discriminator_base=16384,
@@ -40,10 +42,11 @@ class RecipeOptions(Options):
     }  # fmt: skip
 
     domain: str
-    pool: int = 6_000
-    paired_images: int = 32_000
-    total_images: int = 4_000
-    polish_images: int = 12_000
+    drawn: int = 128
+    pool: int = 2_000
+    paired_images: int = 9_000
+    total_images: int = 1_500
+    polish_images: int = 3_000
     batch: int = 16
     discriminator_base: int = 1024
     discriminator_max: int = 256
@@ -51,6 +54,7 @@ class RecipeOptions(Options):
     adversarial_rate: float = 5e-4
     gamma: float = 1.0
     keep: float = 0.5
+    middle: float = 3.0
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -60,13 +64,13 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
-    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools, world=stack.world)
+    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools, world=stack.world, drawn=options.drawn)
     preview = pool.take(torch.arange(12))[0]
     start = source
     if options.paired_images:
-        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools, world=stack.world)
+        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools, world=stack.world, drawn=options.drawn)
         pairs = pairs_of(stack, portraits, pool, options.seed)
-        paired = PairedStart(source, pairs, options.batch, options.paired_images, options.rate)
+        paired = PairedStart(source, pairs, options.batch, options.paired_images, options.rate, options.middle)
         if not train(
             paired, options.model_copy(update={"total_images": options.paired_images}), folders.run(f"{options.domain}-paired"),
             f"paired start of {options.domain}", lambda path: save_preview(path, preview, source, paired.generator), seconds,
@@ -89,7 +93,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     ):  # fmt: skip
         return False
     if options.paired_images:
-        polish = PairedStart(result, pairs, options.batch, options.polish_images, options.rate / 2)
+        polish = PairedStart(result, pairs, options.batch, options.polish_images, options.rate / 2, options.middle)
         if not train(
             polish, options.model_copy(update={"total_images": options.polish_images}), folders.run(f"{options.domain}-polish"),
             f"polish of {options.domain}", lambda path: save_preview(path, preview, source, polish.generator), seconds,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
+from cddfm.data import draw_pool
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
@@ -15,55 +16,131 @@ from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.editor import ManipulatorStage, PredictorStage
 from cddfm.stages.sampling import measure_population
+from cddfm.stages.twin_editor import TwinManipulatorStage, TwinPredictorStage, twin_population
+from cddfm.stages.twins import has_twins, twins_of
+from domains.registry import SOURCE
 from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """predictor_images: images of the predictor's training before the manipulators' total_images. population: codes that statistics are
-    measured on."""
+    """teacher: what tells whether an edit is right. twins: code and picture of the same scene with the change made, which a generator of
+    the world has (stages/twins.py). estimator: the estimator's reading of the edited picture, for any generator. best: twins where
+    there are any. layers: the selected ones, or all, to see what selection buys (written to editor-all-layers.safetensors).
+
+    predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
+    total_images: pictures of their last part. population: codes that statistics are measured on. pool: portraits, drawn at `drawn`
+    pixels a side, whose encoded codes half of the twins start from.
+    """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(predictor_images=16, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8, population=32),
+        "tiny": dict(
+            predictor_images=16, start_images=16, start_batch=8, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8,
+            population=32, drawn=16, pool=8, resolution=16,
+        ),
         "small": {},
-        "large": dict(predictor_images=500_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512),
-    }
+        "large": dict(
+            predictor_images=2_000_000, start_images=2_000_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512,
+            pool=20_000, resolution=128,
+        ),
+    }  # fmt: skip
 
-    predictor_images: int = 50_000
-    total_images: int = 24_000
+    teacher: Literal["best", "twins", "estimator"] = "best"
+    layers: Literal["selected", "all"] = "selected"
+    predictor_images: int = 200_000
+    start_images: int = 300_000
+    start_batch: int = 128
+    total_images: int = 16_000
     batch: int = 16
+    resolution: int = 64
     predictor_hidden: tuple[int, ...] = (1024, 512)
-    manipulator_hidden: int = 192
-    population: int = 2_000
+    manipulator_hidden: int = 256
+    population: int = 4_000
+    drawn: int = 128
+    pool: int = 4_000
     learning_rate: float = 1e-3
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes editor.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    model = stack.model
-    layout, sizes = stack.generator.style_layout, layout_sizes(stack.estimator.layout)
+    layers, sizes = style_layers(stack.generator.style_layout), layout_sizes(stack.estimator.layout)
     torch.manual_seed(options.seed)
-    predictor = Predictor(layout.style_dim, sizes, list(options.predictor_hidden)).to(device)
-    population = measure_population(stack.generator, stack.estimator, options.population, options.seed)
-    shared = dict(
-        generator=stack.generator, estimator=stack.estimator, model=model, population=population, batch=options.batch,
-        learning_rate=options.learning_rate,
-    )  # fmt: skip
-    predictor_options = options.model_copy(update={"total_images": options.predictor_images})
-    half = options.predictor_images // 2
-    stage = PredictorStage(predictor=predictor, total_images=options.predictor_images, check_after=half, **shared)
-    if not train(stage, predictor_options, folders.run("predictor"), "predictor", seconds=seconds):
+    predictor = Predictor(stack.generator.style_layout.style_dim, sizes, list(options.predictor_hidden)).to(device)
+    by_twins = options.teacher == "twins" or (options.teacher == "best" and has_twins(stack))
+    teaching = _Twins(options, folders, stack) if by_twins else _Estimator(options, stack)
+    stage = teaching.predictor(predictor)
+    if not _train(stage, options, folders, "predictor", seconds):
         return False
+    selection = stack.layers["selected"] if options.layers == "selected" else _all_layers(stack)
     networks = EditorNetworks(
         predictor=predictor.arguments,
-        manipulator=dict(
-            layers=style_layers(layout), selection=stack.layers["selected"], sizes=sizes, hidden=options.manipulator_hidden
-        ),
+        manipulator=dict(layers=layers, selection=selection, sizes=sizes, hidden=options.manipulator_hidden),
     ).to(device)
     networks.predictor.load_state_dict(predictor.state_dict())
-    last = ManipulatorStage(manipulator=networks.manipulator, predictor=networks.predictor, total_images=options.total_images, **shared)
-    done = train(last, options, folders.run("manipulator"), "manipulators", seconds=seconds)
-    if done:
-        notes = {"options": options.model_dump(), "images": options.predictor_images + options.total_images}
-        save_network(folders.stack / "editor.safetensors", networks, notes, half=True)
-    return done
+    name = "manipulator" if options.layers == "selected" else "manipulator-all-layers"
+    for suffix, part in teaching.manipulator(networks):
+        if not _train(part, options, folders, name + suffix, seconds):
+            return False
+    images = options.predictor_images + options.total_images
+    notes = {"options": options.model_dump(), "images": images, "teacher": "twins" if by_twins else "estimator"}
+    variant = "editor" if options.layers == "selected" else "editor-all-layers"
+    save_network(folders.stack / f"{variant}.safetensors", networks, notes, half=True)
+    return True
+
+
+def _train(stage: Any, options: RecipeOptions, folders: Folders, name: str, seconds: float | None) -> bool:
+    """One stage by its own count and batch."""
+    counted = options.model_copy(update={"total_images": stage.total_images, "batch": stage.batch})
+    return train(stage, counted, folders.run(name), name, seconds=seconds)
+
+
+def _all_layers(stack: Stack) -> dict[str, list[str]]:
+    every = [layer.name for layer in stack.generator.style_layout.layers if not layer.is_torgb]
+    return dict.fromkeys(stack.layers["selected"], every)
+
+
+class _Estimator:
+    """Stages in which the estimator's reading of pictures teaches."""
+
+    def __init__(self, options: RecipeOptions, stack: Stack):
+        self.options = options
+        population = measure_population(stack.generator, stack.estimator, options.population, options.seed)
+        self.shared = dict(
+            generator=stack.generator, estimator=stack.estimator, model=stack.model, population=population, batch=options.batch,
+            learning_rate=options.learning_rate,
+        )  # fmt: skip
+
+    def predictor(self, network: Predictor) -> PredictorStage:
+        total = self.options.predictor_images
+        return PredictorStage(predictor=network, total_images=total, check_after=total // 2, **self.shared)
+
+    def manipulator(self, networks: EditorNetworks) -> list[tuple[str, Any]]:
+        total = self.options.total_images
+        stage = ManipulatorStage(manipulator=networks.manipulator, predictor=networks.predictor, total_images=total, **self.shared)
+        return [("", stage)]
+
+
+class _Twins:
+    """Stages in which twins teach: codes first, then pictures."""
+
+    def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
+        self.options, self.stack = options, stack
+        resolution = stack.generator.resolution
+        pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
+        self.twins = twins_of(stack, pool)
+        population = twin_population(self.twins, options.population, options.seed)
+        self.shared = dict(twins=self.twins, population=population, learning_rate=options.learning_rate)
+
+    def predictor(self, network: Predictor) -> TwinPredictorStage:
+        total = self.options.predictor_images
+        batch = self.options.start_batch
+        return TwinPredictorStage(predictor=network, total_images=total, batch=batch, check_after=total // 2, **self.shared)
+
+    def manipulator(self, networks: EditorNetworks) -> list[tuple[str, Any]]:
+        options, shared = self.options, self.shared | dict(manipulator=networks.manipulator)
+        start = TwinManipulatorStage(total_images=options.start_images, batch=options.start_batch, **shared)
+        pictures = shared | dict(
+            generator=self.stack.generator, estimator=self.stack.estimator, learning_rate=options.learning_rate / 2,
+            resolution=min(options.resolution, self.stack.generator.resolution), style_weight=0.2,
+        )  # fmt: skip
+        return [("-start", start), ("", TwinManipulatorStage(total_images=options.total_images, batch=options.batch, **pictures))]

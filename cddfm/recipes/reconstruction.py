@@ -13,8 +13,8 @@ from cddfm.loop import train
 from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stages.reconstruction import ReconstructionStage
-from cddfm.world import STYLES
 from cddfm.worlds import world_of
+from domains.registry import SOURCE
 from stylespace.weights import save_network
 
 ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
@@ -22,22 +22,25 @@ ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 
 
 class RecipeOptions(Options):
-    """resolution: pixels a side of the drawn portraits and of the network's input. pool: portraits drawn of each style (the order of
-    STYLES)."""
+    """resolution: pixels a side of the network's input. drawn: of the drawn portraits, which are reduced to it. pool: how many of them.
+    styled: how many of every other style in `styles`; a picture of a batch comes from a style as often as there are pictures of it."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(resolution=16, pool=(32, 32), total_images=32, batch=16, width=8, hidden=16),
+        "tiny": dict(resolution=16, drawn=16, pool=32, styled=32, styles=("toon",), total_images=32, batch=16, width=8, hidden=16),
         "small": {},
-        "large": dict(resolution=128, pool=(60_000, 30_000), total_images=1_500_000, batch=128, width=48, hidden=512),
+        "large": dict(resolution=128, pool=60_000, styled=15_000, total_images=1_500_000, batch=128, width=48, hidden=512),
     }
 
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
-    pool: tuple[int, ...] = (12_000, 6_000)
-    total_images: int = 70_000
-    batch: int = 16
-    width: int = 24
-    hidden: int = 256
+    drawn: int = 128
+    pool: int = 22_000
+    styled: int = 2_000
+    styles: tuple[str, ...] = ("toon", "clay", "painting", "sketch")
+    total_images: int = 300_000
+    batch: int = 32
+    width: int = 32
+    hidden: int = 384
     learning_rate: float = 1.5e-3
 
 
@@ -46,8 +49,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     world = world_of(folders.stack)
     model = world.model.to(device)
     pools = [
-        draw_pool(style, count, options.resolution, device, folders.pools, world=world)
-        for style, count in zip(STYLES, options.pool, strict=True)
+        draw_pool(style, count, options.resolution, device, folders.pools, world=world, drawn=options.drawn)
+        for style, count in ((SOURCE, options.pool), *((style, options.styled) for style in options.styles))
         if style in world.styles
     ]
     architecture = ARCHITECTURES[options.role]

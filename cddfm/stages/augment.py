@@ -24,16 +24,16 @@ class Strength:
     channel. gamma, contrast: relative. soften: share of a 5-tap blur (or a third as much sharpening). coarse: chance of a resampling from
     down to 0.35 of the resolution. noise: deviation in [−1, 1] units. cover: chance of a covering rectangle."""
 
-    shift: float = 0.12
-    scale: float = 0.15
+    shift: float = 0.1
+    scale: float = 0.12
     turn: float = math.radians(10)
-    gain: float = 0.25
-    tint: float = 0.08
-    gamma: float = 0.08
-    soften: float = 1.0
-    coarse: float = 0.3
-    noise: float = 0.06
-    cover: float = 0.3
+    gain: float = 0.12
+    tint: float = 0.04
+    gamma: float = 0.05
+    soften: float = 0.7
+    coarse: float = 0.15
+    noise: float = 0.05
+    cover: float = 0.2
 
 
 @dataclass(frozen=True)

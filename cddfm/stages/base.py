@@ -18,7 +18,7 @@ from cddfm.params import ATTRIBUTES, GROUPS, FaceParams
 from cddfm.reconstruct import Reconstructor
 from cddfm.render import project_landmarks, render
 from cddfm.rig import StyleRig
-from cddfm.stages.sampling import Population, measure_population, mixed_styles, restored
+from cddfm.stages.sampling import Population, mixed_styles, restored
 from stylespace.generator import Generator
 from stylespace.schedule import rate_at
 
@@ -74,12 +74,12 @@ class _BaseStage:
 class DFRStage(_BaseStage):
     """Trains the DFR. regularisation_weight: of the mean squared standardised parameters (the paper's statistical term)."""
 
-    def __init__(self, *, population: Population | None = None, regularisation_weight: float = 1e-3, **shared):
+    def __init__(self, *, population: Population, regularisation_weight: float = 1e-3, **shared):
         super().__init__(**shared)
         self.regularisation_weight = regularisation_weight
+        rig = self.rig
+        self.modules = {"dfr": rig.dfr, "styles": rig.styles, "statistics": rig.statistics}  # the same whatever the RigNets are
         self.optimizers = {"dfr": torch.optim.Adam(self.rig.dfr.parameters(), lr=self.learning_rate, betas=(0.9, 0.99))}
-        if population is None:
-            population = measure_population(self.generator, self.estimator, 2048)
         fit_rig(self.rig, population)
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:

@@ -35,7 +35,7 @@ def label_statistics(pools: Sequence[Pool], model: MorphableModel, strength: Str
 class ReconstructionStage:
     """Standardised parameter errors per group, and distances of projected landmarks, on augmented portraits of all styles.
 
-    pools: one per style, all on the network's device; each picture of a batch comes from a pool drawn at random.
+    pools: one per style, all on the network's device; a picture of a batch comes from a pool as often as there are pictures in it.
     learning_rate: of AdamW, at its peak. landmark_weight: of the mean distance in ndc.
     """
 
@@ -71,7 +71,8 @@ class ReconstructionStage:
 
     def sample(self, generator: torch.Generator) -> tuple[Float[Tensor, "batch 3 height width"], FaceParams]:
         """Augmented pictures and their parameters."""
-        styles = torch.randint(len(self.pools), (self.batch,), generator=generator)
+        sizes = torch.tensor([float(len(pool)) for pool in self.pools])
+        styles = torch.multinomial(sizes, self.batch, replacement=True, generator=generator)
         parts = []
         for style, pool in enumerate(self.pools):
             count = int((styles == style).sum())

@@ -52,16 +52,24 @@ class Population:
 
 
 @torch.no_grad()
-def measure_population(generator: Generator, estimator: Reconstructor, samples: int, seed: int = 0) -> Population:
-    """Draw codes and pictures, read them, and measure."""
+def read_codes(
+    generator: Generator, estimator: Reconstructor, samples: int, seed: int = 0
+) -> tuple[Float[Tensor, "samples style_dim"], Float[Tensor, "samples total"]]:
+    """Random codes, and the flat parameters that the estimator reads off their pictures."""
     styles, flats = [], []
     for start in range(0, samples, MEASURE_BATCH):
         s = mixed_styles(generator, min(MEASURE_BATCH, samples - start), torch.Generator().manual_seed(seed * 1_000_003 + start))
         styles.append(s)
         flats.append(estimator(generator.synthesise(s)).flatten())
-    flat = torch.cat(flats)
+    return torch.cat(styles), torch.cat(flats)
+
+
+@torch.no_grad()
+def measure_population(generator: Generator, estimator: Reconstructor, samples: int, seed: int = 0) -> Population:
+    """Draw codes and pictures, read them, and measure."""
+    s, flat = read_codes(generator, estimator, samples, seed)
     low, high = torch.quantile(flat, torch.tensor([0.01, 0.99], device=flat.device), dim=0).unbind(0)
-    return Population(ParamStatistics.measure(torch.cat(styles)), ParamStatistics.measure(flat), low, high)
+    return Population(ParamStatistics.measure(s), ParamStatistics.measure(flat), low, high)
 
 
 def restored(network: nn.Module, standard: Float[Tensor, "batch total"]) -> FaceParams:

@@ -1,29 +1,29 @@
-"""Responses land on the layers that the RigNets write; the heat map shows the selection."""
+"""Answers land on the layers that the RigNets write; the heat map shows the selection."""
 
 import torch
 
-from cddfm.attribution import FRAME, colour_of, heat_map, measure_responses
+from cddfm.attribution import FRAME, colour_of, heat_map, rig_answers
 from cddfm.blocks import style_layers
 from cddfm.params import ATTRIBUTES
 from cddfm.rig import StyleRig
 from tests.cddfm.standins import SIZES
 
 
-def test_responses_show_which_layer_is_written(tiny_generator):
+def test_answers_show_which_layer_is_written(tiny_generator):
     torch.manual_seed(0)
     layout = tiny_generator.style_layout
     rig = StyleRig(style_layers(layout), SIZES, hidden=8)
     with torch.no_grad():
         for decoder in rig.rignets["pose"].decoders[1:]:
             decoder.weight.zero_()
-    responses, scale = measure_responses(rig, tiny_generator, 70, seed=1)
-    assert set(responses) == set(ATTRIBUTES)
-    assert responses["pose"].shape == (70, layout.style_dim)
+    answers = rig_answers(rig, tiny_generator, 70, seed=1)
+    assert set(answers) == set(ATTRIBUTES)
+    s, answer = answers["pose"]
+    assert s.shape == answer.shape == (70, layout.style_dim)
     first = layout.layers[0].slice
-    assert responses["pose"][:, first].abs().sum() > 0
-    assert responses["pose"][:, first.stop :].abs().sum() == 0
-    assert scale.shape == (layout.style_dim,)
-    assert torch.equal(measure_responses(rig, tiny_generator, 70, seed=1)[0]["light"], responses["light"])
+    assert (answer - s)[:, first].abs().sum() > 0
+    assert torch.equal(answer[:, first.stop :], s[:, first.stop :])
+    assert torch.equal(rig_answers(rig, tiny_generator, 70, seed=1)["light"][1], answers["light"][1])
 
 
 def test_the_heat_map_frames_the_selection():

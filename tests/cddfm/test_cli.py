@@ -58,6 +58,18 @@ def test_grids_and_sweeps_are_sheets(cddfm, tiny_stack: Path, photograph: Path, 
     assert read_image_size(tmp_path / "sweep.webp")[0] > 5 * 192
 
 
+def test_a_face_is_edited_to_be_like_another(cddfm, photograph: Path, tiny_stack: Path, tmp_path: Path) -> None:
+    common = ("edit", "--seed", 3, "--stack", tiny_stack, "--steps", 1)
+    assert cddfm(*common, "--like", photograph, "--take", "pose", "--grid", "-o", tmp_path / "grid.png")[0] == 0
+    assert read_image_size(tmp_path / "grid.png")[0] > 3 * 192
+    assert cddfm(*common, "--like", photograph, "--method", "linear", "-o", tmp_path / "like.png")[0] == 0
+    assert cddfm(*common, "-o", tmp_path / "plain.png")[0] == 0
+    assert (tmp_path / "like.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+    code, _, messages = cddfm(*common, "--like", photograph, "-o", photograph)
+    assert code == 1
+    assert "the picture itself" in messages
+
+
 def test_a_folder_goes_on_after_a_bad_picture(cddfm, tiny_stack: Path, photograph: Path, tmp_path: Path) -> None:
     pictures, out = tmp_path / "in", tmp_path / "out"
     pictures.mkdir()
@@ -86,7 +98,7 @@ def test_controls_are_listed(cddfm) -> None:
 
 
 def test_evaluation_writes_its_three_forms(cddfm, tiny_stack: Path, tmp_path: Path) -> None:
-    code, table, _ = cddfm("evaluate", "--stack", tiny_stack, "--faces", 4, "--domain", "toon", "--device", "cpu", "-o", tmp_path)
+    code, table, _ = cddfm("evaluate", "--stack", tiny_stack, "--faces", 4, "--domains", "toon", "--no-world", "--every", "-o", tmp_path)
     assert code == 0
     assert "jawOpen" in table
     assert json.loads((tmp_path / "evaluation.json").read_text())["scores"]
@@ -132,6 +144,9 @@ def pictures(tmp_path: Path, photograph: Path) -> dict[str, Path]:
         ("photo", ["--device", "abacus"], "abacus"),
         ("photo", ["--sweep", "yaw=1"], "yaw=-30:30:7"),
         ("photo", ["--face", "7"], "face 7"),
+        ("photo", ["--take", "pose"], "--like"),
+        ("photo", ["--like", "nobody.jpg"], "nobody.jpg"),
+        ("photo", ["--like", "nobody.jpg", "--take", "poes"], "'pose'"),
     ],
 )
 def test_mistakes_are_one_sentence(cddfm, pictures, tiny_stack: Path, tmp_path: Path, picture: str, extra: list[str], part: str) -> None:

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from cddfm.controls import Changes
-from cddfm.edit import METHODS, Editor, generated_styles
+from cddfm.edit import Editor, Likeness, deltas_towards, generated_styles, parse_taken
 from cddfm.errors import UserError
 from cddfm.images import read_image
+from cddfm.methods import METHODS, method_network
 from cddfm.stack import Stack
 
 
@@ -21,8 +22,8 @@ def test_an_edit_of_nothing_is_the_inversion_bit_for_bit(editor: Editor) -> None
     """By construction of the networks: also when zero changes are spelled out."""
     nothing = editor.controls.parse("yaw=0,pitch=0", "pose") + editor.controls.parse("intensity=1", "light")
     s, deltas = editor.face.s, {"pose": torch.zeros(1, 3), "light": torch.zeros(1, 27)}
-    for method, network in zip(METHODS, (editor.stack.editor, editor.stack.base), strict=True):
-        assert torch.equal(network.edit(s, deltas), s)
+    for method in METHODS:
+        assert torch.equal(method_network(editor.stack, method).edit(s, deltas), s)
         for domain in editor.stack.domains():
             expected = editor.stack.domain(domain).synthesise(s)
             assert torch.equal(editor.inversion(domain), expected)
@@ -62,3 +63,35 @@ def test_mistakes_are_named(editor: Editor, tiny_stack: Path) -> None:
         editor.edit(Changes(), method="rig")
     with pytest.raises(UserError, match="no face to edit yet"):
         Editor(Stack(tiny_stack)).edit(Changes())
+
+
+def test_a_face_becomes_like_another_in_what_is_taken(editor: Editor) -> None:
+    """Deltas lead from one's own parameters to the other's; changes start from there; a face is like itself already."""
+    own = editor.face
+    other = Editor(editor.stack).set_seed(5)
+    like = Likeness(other, parse_taken("pose,shape"))
+    deltas = deltas_towards(own.params, Changes(), like)
+    assert set(deltas) == {"pose", "identity"}
+    assert torch.allclose(own.params.pose + deltas["pose"], other.params.pose, atol=1e-6)
+    assert torch.allclose(own.params.identity + deltas["identity"], other.params.identity, atol=1e-6)
+    turned = editor.controls.parse("azimuth=40", "light")
+    lit = deltas_towards(own.params, turned, Likeness(other, ("light",)))["light"]
+    assert torch.allclose(own.params.light + lit, other.params.light + turned.deltas(other.params)["light"], atol=1e-6)
+    for method in METHODS:
+        assert not torch.equal(editor.edit(Changes(), method=method, like=like), editor.inversion())
+        assert torch.equal(editor.edit(Changes(), method=method, like=Likeness(own, ("pose", "light"))), editor.inversion())
+
+
+def test_reading_another_picture_keeps_the_face(editor: Editor, photograph: Path) -> None:
+    before = editor.face
+    read = editor.read(read_image(photograph), steps=3)
+    assert editor.face is before
+    assert torch.equal(read.s, before.s)
+
+
+def test_what_cannot_be_taken_is_named() -> None:
+    assert parse_taken("shape, pose,shape") == ("identity", "pose")
+    with pytest.raises(UserError, match="nothing called 'poes' to take from another picture: did you mean 'pose'"):
+        parse_taken("poes")
+    with pytest.raises(UserError, match="--take names nothing"):
+        parse_taken(",")

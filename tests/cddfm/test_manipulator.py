@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cddfm.manipulator import EditorNetworks, Manipulator
-from cddfm.params import ATTRIBUTES, ParamStatistics
+from cddfm.params import ATTRIBUTES, FaceParams, ParamStatistics
 from cddfm.predictor import Predictor
 from stylespace.weights import load_network, save_network
 from tests.cddfm.standins import SIZES
@@ -91,3 +91,18 @@ def test_the_bundle_survives_saving(tmp_path):
     s, deltas = torch.randn(2, 21), deltas_of(bundle.manipulator, 2)
     assert torch.equal(again.edit(s, deltas), bundle.edit(s, deltas))
     assert torch.equal(again.predict(s).flatten(), bundle.predict(s).flatten())
+
+
+def test_corrections_close_in_on_the_target():
+    """An editor that writes half of what is asked, and a predictor that reads what is written: each correction halves the rest."""
+    arguments = dict(layers=[list(layer) for layer in LAYERS], selection=SELECTION, sizes=SIZES, hidden=8)
+    for corrections in (0, 1, 3):
+        networks = EditorNetworks({"style_dim": 21, "sizes": SIZES, "hidden": (8,)}, arguments, corrections).eval()
+        networks.predictor.forward = lambda s: FaceParams.unflatten(make().layout, s[:, :1].expand(-1, make().layout.total))
+        networks.manipulator.edit = lambda s, deltas: s + 0.5 * deltas["pose"][:, :1]
+        s = torch.randn(3, 21)
+        delta = torch.tensor([[0.8], [0.0], [-0.4]]).expand(-1, 3)
+        edited = networks.edit(s, {"pose": delta})
+        left = delta[:, 0] - (edited - s)[:, 0]
+        assert torch.allclose(left, delta[:, 0] * 0.5 ** (corrections + 1), atol=1e-6)
+        assert torch.equal(edited[1], s[1])

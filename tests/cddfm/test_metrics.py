@@ -3,7 +3,17 @@ import math
 import pytest
 import torch
 
-from cddfm.metrics import gain, leakage, pose_leakage_degrees, spread, target_error, touched_by
+from cddfm.metrics import (
+    average,
+    disentanglement,
+    gain,
+    leakage,
+    mean_pairwise_distance,
+    pose_leakage_degrees,
+    spread,
+    target_error,
+    touched_by,
+)
 from cddfm.params import ParamLayout
 
 LAYOUT = ParamLayout(identity=4, expression=3, albedo=2)
@@ -67,3 +77,19 @@ def test_rounding_is_no_request() -> None:
     requested = torch.tensor([[0.0, 1e-7, 0.5], [0.0, -1e-7, -2.0]])
     assert touched_by(requested).tolist() == [False, False, True]
     assert not touched_by(torch.zeros(2, 3)).any()
+
+
+def test_distances_within_groups() -> None:
+    groups = torch.tensor([[[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]])
+    assert mean_pairwise_distance(groups) == pytest.approx((5 + 0 + 5 + 0 + 0 + 0) / 6)
+
+
+def test_disentanglement_is_the_product_of_ratios() -> None:
+    spreads = {"pose": 0.8, "light": 0.2, "identity": 0.4}
+    assert disentanglement(spreads, "pose") == pytest.approx(4 * 2)
+    assert disentanglement(spreads, "light") == pytest.approx(0.25 * 0.5)
+
+
+def test_averages_skip_what_was_not_measured() -> None:
+    assert average(torch.tensor([1.0, float("nan"), 3.0])) == pytest.approx(2)
+    assert average(torch.tensor([float("nan")])) is None

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cddfm.params import FaceParams, ParamStatistics
-from cddfm.reconstruct import TRUNKS, Reconstructor
+from cddfm.reconstruct import Reconstructor
+from cddfm.trunks import TRUNKS
 from stylespace.weights import load_network, save_network
 from tests.cddfm.standins import SIZES
 

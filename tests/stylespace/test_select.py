@@ -1,4 +1,4 @@
-"""The rule on responses whose answer is known."""
+"""The rule on pictures whose dependence on layers is known."""
 
 import json
 
@@ -9,67 +9,79 @@ from stylespace.code import StyleLayout
 from stylespace.select import LayerSelection, select_layers
 
 LAYOUT = StyleLayout(32, 512, 32)
+ONES = torch.ones(LAYOUT.style_dim)
 
 
-def responses_in(strengths, samples=64, scale=None):
-    """Random answers with a given root mean square (in deviations) per layer."""
-    random = torch.Generator().manual_seed(0)
-    response = 1e-3 * torch.randn(samples, LAYOUT.style_dim, generator=random)
+def drawing(**strengths):
+    """Pictures whose pixels are numbers of s, each layer's times its strength; layers as b4_conv1."""
+    weight = torch.zeros(LAYOUT.style_dim)
     for name, strength in strengths.items():
-        part = LAYOUT.slices[name]
-        response[:, part] = strength * torch.randn(samples, LAYOUT[name].width, generator=random)
-    return response if scale is None else response * scale
+        part = LAYOUT.slices[name.replace("_", ".")]
+        weight[part] = strength / (part.stop - part.start) ** 0.5
+    return lambda s: (s * weight)[:, None, None, :].expand(-1, 3, 1, -1)
 
 
-def test_it_finds_the_layers_that_answer():
-    scale = torch.rand(LAYOUT.style_dim) * 10 + 0.1
-    selection = select_layers(
-        LAYOUT,
-        {
-            "pose": responses_in({"b4.conv1": 1.0, "b8.conv0": 1.0}, scale=scale),
-            "light": responses_in({"b16.conv1": 1.0, "b32.torgb": 9.0}, scale=scale),
-        },
-        scale,
-    )
-    assert selection.selected == {"pose": ("b4.conv1", "b8.conv0"), "light": ("b16.conv1",)}
-    assert selection.stability == {"pose": 1.0, "light": 1.0}
+def answers(samples=40, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    s = torch.randn(samples, LAYOUT.style_dim, generator=random)
+    return s, s + torch.randn(samples, LAYOUT.style_dim, generator=random)
+
+
+def test_it_finds_the_layers_that_show():
+    selection = select_layers(LAYOUT, {"pose": answers()}, drawing(b8_conv0=3.0, b4_conv1=3.0, b16_conv1=0.3, b32_torgb=9.0), ONES)
+    assert selection.selected == {"pose": ("b4.conv1", "b8.conv0")}
+    assert selection.stability == {"pose": 1.0}
+    assert 0.9 < selection.explained["pose"] < 1.0
     assert selection.table()["pose"]["b4.conv1"] == pytest.approx(0.5, abs=0.05)
-    assert selection.statistics["light"]["b16.conv1"].mean == pytest.approx(1.0, abs=0.1)
+    assert selection.statistics["pose"]["b32.conv1"].share == pytest.approx(0.0, abs=1e-6)
+    assert selection.statistics["pose"]["b32.conv1"].mean == pytest.approx(1.0, abs=0.1)  # it changes, and shows nothing
 
 
-def test_wide_layers_do_not_win_by_size():
-    narrow = responses_in({"b4.conv1": 1.0, "b32.conv1": 1.0})
-    shares = select_layers(LAYOUT, {"pose": narrow}, torch.ones(LAYOUT.style_dim)).statistics["pose"]
-    assert LAYOUT["b4.conv1"].width == 2 * LAYOUT["b32.conv1"].width
-    assert shares["b4.conv1"].share == pytest.approx(shares["b32.conv1"].share, rel=0.15)
-    assert shares["b4.conv1"].energy > 1.6 * shares["b32.conv1"].energy
+def test_what_is_added_sums_to_what_is_explained():
+    selection = select_layers(LAYOUT, {"pose": answers()}, drawing(b8_conv0=3.0, b8_conv1=2.0, b16_conv0=1.0), ONES, coverage=0.99)
+    rows = selection.statistics["pose"]
+    assert sum(row.added for row in rows.values()) == pytest.approx(selection.explained["pose"], abs=1e-6)
+    assert rows["b8.conv0"].added > rows["b8.conv1"].added > rows["b16.conv0"].added > 0
+    assert rows["b4.conv1"].added == 0
 
 
-def test_coverage_is_reached_by_the_smallest_set():
-    response = {"pose": responses_in({"b8.conv1": 3.0, "b16.conv0": 2.0, "b16.conv1": 1.0})}  # shares 9, 4, 1 of 14
-    scale = torch.ones(LAYOUT.style_dim)
-    sizes = {coverage: len(select_layers(LAYOUT, response, scale, coverage).selected["pose"]) for coverage in (0.5, 0.8, 0.99)}
+def test_coverage_is_reached_by_few_layers():
+    draw = drawing(b8_conv1=3.0, b16_conv0=2.0, b16_conv1=1.0)  # shares about 9, 4, 1 of 14
+    pairs = {"pose": answers()}
+    sizes = {coverage: len(select_layers(LAYOUT, pairs, draw, ONES, coverage).selected["pose"]) for coverage in (0.5, 0.8, 0.99)}
     assert sizes == {0.5: 1, 0.8: 2, 0.99: 3}
-    everything = select_layers(LAYOUT, response, scale, 1.0).selected["pose"]
-    assert everything == tuple(layer.name for layer in LAYOUT.layers if not layer.is_torgb)
+
+
+def test_layers_that_cancel_are_seen_together():
+    """Two layers that only show as their difference: a change of both alike shows nothing, so neither is chosen."""
+    s, answer = answers()
+    width = LAYOUT["b16.conv0"].width
+    one, two = LAYOUT.slices["b16.conv0"], LAYOUT.slices["b16.conv1"]
+    change = torch.randn(len(s), width, generator=torch.Generator().manual_seed(1))
+    answer = s.clone()
+    answer[:, one] += change
+    answer[:, two] += change
+    answer[:, LAYOUT.slices["b8.conv0"]] += 1.0
+    both = drawing(b8_conv0=1.0)
+
+    def draw(codes):
+        difference = (codes[:, one] - codes[:, two])[:, None, None, :].expand(-1, 3, 1, -1)
+        return torch.cat([both(codes), difference], dim=3)
+
+    assert select_layers(LAYOUT, {"pose": (s, answer)}, draw, ONES).selected["pose"] == ("b8.conv0",)
 
 
 def test_an_unstable_choice_shows():
-    response = responses_in({})
-    response[0::2, LAYOUT.slices["b4.conv1"]] = 1.0
-    response[1::2, LAYOUT.slices["b32.conv1"]] = 1.0
-    assert select_layers(LAYOUT, {"pose": response}, torch.ones(LAYOUT.style_dim)).stability["pose"] == 0.0
-
-
-def test_numbers_that_never_vary_do_not_count():
-    scale = torch.ones(LAYOUT.style_dim)
-    scale[LAYOUT.slices["b4.conv1"]] = 0.0
-    response = responses_in({"b4.conv1": 5.0, "b8.conv0": 1.0})
-    assert select_layers(LAYOUT, {"pose": response}, scale).selected["pose"] == ("b8.conv0",)
+    s, answer = answers()
+    changed = s.clone()
+    changed[0::2, LAYOUT.slices["b4.conv1"]] = answer[0::2, LAYOUT.slices["b4.conv1"]]
+    changed[1::2, LAYOUT.slices["b32.conv1"]] = answer[1::2, LAYOUT.slices["b32.conv1"]]
+    selection = select_layers(LAYOUT, {"pose": (s, changed)}, drawing(b4_conv1=1.0, b32_conv1=1.0), ONES)
+    assert selection.stability["pose"] == 0.0
 
 
 def test_it_survives_json():
-    selection = select_layers(LAYOUT, {"pose": responses_in({"b4.conv1": 1.0})}, torch.ones(LAYOUT.style_dim))
+    selection = select_layers(LAYOUT, {"pose": answers()}, drawing(b4_conv1=1.0), ONES)
     table = json.loads(json.dumps(selection.to_json() | {"options": {}}))
     assert LayerSelection.from_json(table) == selection
     del table["selected"]
@@ -78,10 +90,12 @@ def test_it_survives_json():
 
 
 def test_mistakes_are_named():
-    scale = torch.ones(LAYOUT.style_dim)
-    with pytest.raises(ValueError, match="response to pose is zero"):
-        select_layers(LAYOUT, {"pose": torch.zeros(4, LAYOUT.style_dim)}, scale)
-    with pytest.raises(ValueError, match="pose has 1 measured"):
-        select_layers(LAYOUT, {"pose": torch.ones(1, LAYOUT.style_dim)}, scale)
+    s, answer = answers()
+    with pytest.raises(ValueError, match="answers to pose change no picture"):
+        select_layers(LAYOUT, {"pose": (s, s)}, drawing(b4_conv1=1.0), ONES)
+    with pytest.raises(ValueError, match="change no picture"):
+        select_layers(LAYOUT, {"pose": (s, answer)}, drawing(b4_torgb=1.0), ONES)
     with pytest.raises(ValueError, match="coverage 1.5"):
-        select_layers(LAYOUT, {}, scale, 1.5)
+        select_layers(LAYOUT, {"pose": (s, answer)}, drawing(b4_conv1=1.0), ONES, 1.5)
+    with pytest.raises(ValueError, match="1 pairs"):
+        select_layers(LAYOUT, {"pose": (s[:1], answer[:1])}, drawing(b4_conv1=1.0), ONES)

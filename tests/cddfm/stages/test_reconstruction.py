@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from cddfm.reconstruct import TRUNKS, Reconstructor
+from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import Strength
 from cddfm.stages.reconstruction import ReconstructionStage
+from cddfm.trunks import TRUNKS
 from tests.cddfm.standins import SIZES, small_pool
 
 

@@ -1,0 +1,120 @@
+"""The whole evaluation: faces, judge's scale, edits, scores, the world's answers; one function of stack, methods, domains and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cddfm.evaluation.measure import Counts, Disentangled, disentangle, make_batches, pictures_of, read_edits, set_up
+from cddfm.evaluation.observe import Observer
+from cddfm.evaluation.scores import Measured, Score, measure_sweep
+from cddfm.evaluation.sweeps import edits_of, make_plan, sweeps_of
+from cddfm.evaluation.truth import Example, TrueScore, compare_with_truth, invert_sitters, true_pictures
+from cddfm.evaluation.world_scale import Sitters, scale_plan, true_changes
+from cddfm.methods import Method
+from cddfm.metrics import spread
+from cddfm.report import progress_bar
+from cddfm.stack import Stack
+
+OURS = "cddfm"
+"""The method whose predictor reads the faces and which the goals are for; the last one where it is not among the methods."""
+
+TRUTH_STEPS = 60
+"""Optimisation steps of the inversion of each of the world's portraits."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate. cache: folder of the world's pictures, which are drawn once. steps: of inversions of the world's portraits; None
+    leaves the comparison with the world's own answers out. scale: whether the judge is measured on the world's true changes."""
+
+    methods: Sequence[str]
+    domains: Sequence[str]
+    faces: int
+    seed: int
+    cache: Path
+    steps: int | None = TRUTH_STEPS
+    scale: bool = True
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured. world: domain → control → the judge's own scale. missing: column → why it is empty."""
+
+    request: Request
+    counts: Counts
+    scores: list[Score] = field(default_factory=list)
+    world: dict[str, dict[str, Measured]] = field(default_factory=dict)
+    disentangled: list[Disentangled] = field(default_factory=list)
+    truth: list[TrueScore] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def ours_of(methods: Sequence[str]) -> str:
+    return OURS if OURS in methods else methods[-1]
+
+
+def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> Evaluation:
+    """Scores of every method in every domain on faces of seeds [seed, seed + faces)."""
+    counts, observer = Counts.of(request.faces), Observer(stack)
+    found = Evaluation(request, counts, missing=observer.missing)
+    reader = methods[ours_of(list(methods))]
+    plan = make_plan(stack.model, request.faces)
+    sitters = {domain: Sitters.of(stack.world, counts.sitters, domain, stack.generator.resolution) for domain in request.domains
+               if domain in stack.world.styles}  # fmt: skip
+    total = len(request.domains) * pictures_of(counts, edits_of(plan), len(methods)) + _world_pictures(sitters, len(methods), request)
+    with progress_bar("evaluating", total=total) as advance:
+        drawn = _counter(advance)
+        batches = make_batches(stack, reader, plan, request.faces, request.seed)
+        for domain in request.domains:
+            bench = set_up(stack.domain(domain), observer, counts, stack.model.layout, batches, drawn)
+            scale = spread(bench.population)
+            if domain in sitters and request.scale:
+                found.world[domain] = true_changes(sitters[domain], observer, scale, request.cache, request.seed, drawn)
+            for name, method in methods.items():
+                readings = read_edits(bench, method)
+                for sweep in sweeps_of(plan):
+                    measured = measure_sweep(sweep, readings, bench.layout, scale)
+                    if measured is not None:
+                        found.scores.append(Score(domain, name, measured, found.world.get(domain, {}).get(sweep.name)))
+                found.disentangled.extend(disentangle(bench, method, domain, name))
+        if request.steps is not None:
+            _compare_with_truth(stack, observer, methods, found, sitters, drawn)
+    return found
+
+
+def _compare_with_truth(
+    stack: Stack, observer: Observer, methods: Mapping[str, Method], found: Evaluation, sitters: Mapping[str, Sitters],
+    drawn: Callable[[int], None],
+) -> None:  # fmt: skip
+    """A portrait is inverted once; each domain decodes it."""
+    request = found.request
+    if not sitters or request.steps is None:
+        return
+    portraits = Sitters.of(stack.world, found.counts.sitters, "portrait", stack.generator.resolution)
+    s = invert_sitters(stack, portraits, request.cache, request.steps, drawn)
+    for domain, people in sitters.items():
+        scores, examples = compare_with_truth(stack, observer, methods, domain, s, people, request.cache, drawn)
+        found.truth.extend(scores)
+        found.examples.extend(examples)
+
+
+def _world_pictures(sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:
+    total = 0
+    for index, people in enumerate(sitters.values()):
+        total += len(people.codes) * (1 + edits_of(scale_plan(people.world))) if request.scale else 0
+        total += true_pictures(people, methods, index == 0) if request.steps is not None else 0
+    return total
+
+
+def _counter(advance: Callable[[int, Mapping[str, float]], None]) -> Callable[[int], None]:
+    done = 0
+
+    def drawn(count: int) -> None:
+        nonlocal done
+        done += count
+        advance(done, {})
+
+    return drawn

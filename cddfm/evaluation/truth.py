@@ -1,0 +1,140 @@
+"""The world's own answers: held-out portraits inverted, edited, and compared with pictures of the same people with the true parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cddfm.evaluation.likeness import psnr, ssim
+from cddfm.evaluation.observe import RECOGNISERS, Observer
+from cddfm.evaluation.sweeps import Ask, Sweep, make_plan, sweeps_of
+from cddfm.evaluation.world_scale import Drawn, Sitters, digest, kept, to_image
+from cddfm.methods import Method
+from cddfm.metrics import average
+from cddfm.stack import Stack
+from stylespace.invert import invert
+
+TRUE_EDITS = (
+    ("yaw", -20.0), ("yaw", 20.0), ("pitch", 12.0), ("mouthSmile", 1.0), ("jawOpen", 1.0), ("browInnerUp", 1.0), ("azimuth", 45.0),
+)  # fmt: skip
+"""Controls that the model lacks are left out. Expressions are set to the value, all else changes by it."""
+
+INVERT_BATCH = 8
+
+UNEDITED, NOTHING, INVERSION = "unedited", "nothing", "inversion"
+"""The edit that is none; the method that does nothing; the inversion itself, which no edit of it can surpass by much."""
+
+
+@dataclass(frozen=True)
+class TrueScore:
+    """One edit by one method against the world's own picture: means over the sitters. identity: cosines, None without the network."""
+
+    domain: str
+    method: str
+    edit: str
+    sitters: int
+    psnr: float
+    ssim: float
+    identity: Mapping[str, float | None]
+
+    def record(self) -> dict[str, Any]:
+        row = {name: getattr(self, name) for name in ("domain", "method", "edit", "sitters", "psnr", "ssim")}
+        return row | dict(self.identity)
+
+
+@dataclass(frozen=True)
+class Example:
+    """The first sitter, for the picture: what the world draws, or what a method makes of its inversion."""
+
+    domain: str
+    method: str
+    edit: str
+    image: Float[Tensor, "3 side side"]
+
+
+def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
+    """Name → the same edit of every sitter, as a change of the true parameters."""
+    sweeps = {sweep.name: sweep for sweep in sweeps_of(make_plan(sitters.world.model, faces=1))}
+
+    def ask(sweep: Sweep, value: float) -> Ask:
+        count = len(sitters.params)
+        deltas = [sweep.request(sitters.params[k : k + 1], value, k) for k in range(count)]
+        return Ask(sweep.attribute, (sweep.name,) * count, torch.cat(deltas))
+
+    return [(f"{name} {value:+g}", ask(sweeps[name], value)) for name, value in TRUE_EDITS if name in sweeps]
+
+
+def invert_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Float[Tensor, "sitters style"]:
+    """Style codes of the sitters' portraits, which need no aligning, found as the `Editor` finds them."""
+    images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
+    parts = []
+    for some in images.split(INVERT_BATCH):
+        parts.append(invert(stack.generator, stack.encoder, some, steps, stack.estimator.features).s.detach())
+        drawn(len(some))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def compare_with_truth(
+    stack: Stack,
+    observer: Observer,
+    methods: Mapping[str, Method],
+    domain: str,
+    s: Float[Tensor, "sitters style"],
+    sitters: Sitters,
+    cache: Path,
+    drawn: Drawn,
+) -> tuple[list[TrueScore], list[Example]]:
+    """Every edit by every method, decoded in the domain, against the world's pictures in the domain's style; with the inversion's own
+    likeness to the unedited picture, and what doing nothing would score."""
+    generator, device = stack.domain(domain), sitters.codes.device
+    inversion = generator.synthesise(s)
+    pixels = kept(cache, sitters, "unchanged", sitters.portraits, drawn)
+    original = to_image(pixels, device)
+    scores = [_true_score(observer, domain, INVERSION, UNEDITED, inversion, original)]
+    examples = [Example(domain, "world", UNEDITED, original[0]), Example(domain, INVERSION, UNEDITED, inversion[0])]
+    for name, ask in true_asks(sitters):
+        picture = kept(cache, sitters, f"true-{name}-{digest(ask)}", lambda ask=ask: sitters.changed(ask, pixels), drawn)
+        truth = to_image(picture, device)
+        examples.append(Example(domain, "world", name, truth[0]))
+        scores.append(_true_score(observer, domain, NOTHING, name, inversion, truth))
+        for method, network in methods.items():
+            edited = generator.synthesise(network.edit(s, {ask.attribute: ask.deltas}))
+            drawn(len(edited))
+            scores.append(_true_score(observer, domain, method, name, edited, truth))
+            examples.append(Example(domain, method, name, edited[0]))
+    return scores, examples
+
+
+def _true_score(observer: Observer, domain: str, method: str, edit: str, made: Tensor, truth: Tensor) -> TrueScore:
+    one, other = observer.see(made, len(made)), observer.see(truth, len(truth))
+    compared = observer.compare(one, other)
+    identity = {column: average(compared[column]) for column in RECOGNISERS}
+    return TrueScore(domain, method, edit, len(made), float(psnr(made, truth).mean()), float(ssim(made, truth).mean()), identity)
+
+
+def true_pictures(sitters: Sitters, methods: int, inverted: bool) -> int:
+    """Pictures that `compare_with_truth` (and `invert_sitters`) tell of."""
+    count, edits = len(sitters.codes), len(true_asks(sitters))
+    return count * (1 + edits * (1 + methods) + (2 if inverted else 0))
+
+
+def mean_over_edits(scores: Sequence[TrueScore], domain: str, method: str) -> TrueScore | None:
+    """One row for all edits of a method."""
+    rows = [score for score in scores if (score.domain, score.method) == (domain, method)]
+    if not rows:
+        return None
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        present = [value for value in values if value is not None]
+        return sum(present) / len(present) if present else None
+
+    identity = {column: mean([row.identity[column] for row in rows]) for column in RECOGNISERS}
+    edit = rows[0].edit if len(rows) == 1 else f"mean of {len(rows)} edits"
+    return TrueScore(domain, method, edit, rows[0].sitters, mean([r.psnr for r in rows]), mean([r.ssim for r in rows]), identity)

@@ -1,0 +1,160 @@
+"""Training of the editor on twins (twins.py): what an edit should have written into s is known, and so is the picture it should give.
+
+Beyond CDDFM3D (2022), which compares parameters only: the loop closes through the generated picture, against the picture of the twin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from cddfm.manipulator import Manipulator
+from cddfm.objectives import descend, group_errors, landmark_error, resized
+from cddfm.params import ATTRIBUTES, GROUPS, FaceParams, ParamStatistics
+from cddfm.predictor import Predictor, require_variance, variance_ratio
+from cddfm.reconstruct import Reconstructor
+from cddfm.render import project_landmarks
+from cddfm.stages.editor import CHECK_EVERY
+from cddfm.stages.sampling import Population, restored
+from cddfm.stages.twins import Pairs, Twins
+from stylespace.generator import Generator
+from stylespace.objectives import picture_loss
+from stylespace.schedule import rate_at
+
+
+@torch.no_grad()
+def twin_population(twins: Twins, samples: int, seed: int = 0) -> Population:
+    """Statistics of codes and of their exact parameters."""
+    pairs = twins.draw(samples, torch.Generator().manual_seed(seed))
+    low, high = torch.quantile(pairs.params, torch.tensor([0.01, 0.99], device=pairs.params.device), dim=0).unbind(0)
+    return Population(ParamStatistics.measure(pairs.s), ParamStatistics.measure(pairs.params), low, high)
+
+
+class TwinPredictorStage:
+    """Standardised parameters and landmarks of the predictor against the exact ones, on both codes of each pair.
+
+    jitter: deviations of noise on s. check_after: images before which variance may be low.
+    """
+
+    def __init__(
+        self,
+        *,
+        predictor: Predictor,
+        twins: Twins,
+        population: Population,
+        total_images: int,
+        batch: int,
+        learning_rate: float = 1e-3,
+        landmark_weight: float = 5.0,
+        jitter: float = 0.1,
+        check_after: int = 20_000,
+    ):
+        self.predictor, self.twins, self.model = predictor.train(), twins, twins.world.model
+        self.total_images, self.batch, self.learning_rate = total_images, batch, learning_rate
+        self.landmark_weight, self.jitter, self.check_after = landmark_weight, jitter, check_after
+        predictor.styles.fit(population.styles)
+        predictor.statistics.fit(population.params)
+        self.modules = {"predictor": predictor}
+        optimizer = torch.optim.AdamW(predictor.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.05)
+        self.optimizers = {"predictor": optimizer}
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        pairs = self.twins.draw(self.batch // 2, generator)
+        s = torch.cat([pairs.s, pairs.twin])
+        s = s + self.jitter * self.predictor.styles.deviation * torch.randn(s.shape, generator=generator).to(s.device)
+        flat = torch.cat([pairs.params, pairs.params + pairs.change])
+        target = self.predictor.statistics.standardise(flat)
+        standard = self.predictor.standard(s)
+        errors = group_errors(self.model.layout, standard, target).mean(dim=0)
+        predicted = project_landmarks(self.model, restored(self.predictor, standard))
+        truth = project_landmarks(self.model, FaceParams.unflatten(self.model.layout, flat))
+        loss = errors.sum() + self.landmark_weight * landmark_error(predicted, truth).mean()
+        descend(self.optimizers["predictor"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
+        ratio = variance_ratio(standard.detach(), target)
+        if position >= self.check_after and position // self.batch % CHECK_EVERY == 0:
+            require_variance(float(ratio), position)
+        report = {group: error.detach() for group, error in zip(GROUPS, errors, strict=True)}
+        return {"loss": loss.detach(), "variance_ratio": ratio, **report}
+
+
+class TwinManipulatorStage:
+    """s′ = edit(s, Δp) against the twin: in style space, and with a generator through the picture and the estimator's features of it.
+
+    generator: None for the first part of the training, which needs no pictures and is cheap. resolution: at which pictures are compared.
+    style_weight: of the mean squared standardised difference of codes, over all layers (those that may not be touched only add a constant).
+    feature_weight: of the mean squared difference of features over their mean square. jitter: deviations of noise on s and its twin alike,
+    as codes of inverted photographs are off the mapping's range.
+    """
+
+    def __init__(
+        self,
+        *,
+        manipulator: Manipulator,
+        twins: Twins,
+        population: Population,
+        total_images: int,
+        batch: int,
+        generator: Generator | None = None,
+        estimator: Reconstructor | None = None,
+        resolution: int = 64,
+        learning_rate: float = 1e-3,
+        style_weight: float = 1.0,
+        picture_weight: float = 10.0,
+        feature_weight: float = 1.0,
+        jitter: float = 0.1,
+        fit_statistics: bool = True,
+    ):
+        self.manipulator, self.twins, self.population = manipulator.train(), twins, population
+        self.generator = None if generator is None else generator.eval().requires_grad_(False)
+        self.estimator = None if estimator is None else estimator.eval().requires_grad_(False)
+        self.total_images, self.batch, self.resolution, self.learning_rate = total_images, batch, resolution, learning_rate
+        self.style_weight, self.picture_weight, self.feature_weight, self.jitter = style_weight, picture_weight, feature_weight, jitter
+        if fit_statistics:
+            manipulator.styles.fit(population.styles)
+            manipulator.statistics.fit(population.params)
+        self.modules = {"manipulator": manipulator}
+        self.optimizers = {"manipulator": torch.optim.Adam(manipulator.parameters(), lr=learning_rate, betas=(0.9, 0.99))}
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        pairs = self.sample(generator)
+        slices = self.twins.layout.slices
+        edited = self.manipulator.edit(pairs.s, {name: pairs.change[:, slices[name]] for name in ATTRIBUTES})
+        deviation = self.population.styles.deviation
+        missing = ((edited - pairs.twin) / deviation).square().mean()
+        whole = ((pairs.s - pairs.twin) / deviation).square().mean()
+        loss = self.style_weight * missing / whole.detach()
+        report: dict[str, Tensor | float] = {"style_left": (missing / whole).detach()}
+        if self.generator is not None:
+            pictures = resized(self.generator.synthesise(edited), self.resolution)
+            with torch.no_grad():
+                truth = resized(self.generator.synthesise(pairs.twin), self.resolution)
+                before = resized(self.generator.synthesise(pairs.s), self.resolution)
+            picture = picture_loss(pictures, truth)
+            loss = loss + self.picture_weight * picture
+            report |= {
+                "picture": picture.detach(),
+                "picture_left": functional.mse_loss(pictures.detach(), truth) / functional.mse_loss(before, truth),
+            }
+            if self.estimator is not None:
+                seen, wanted = self.estimator.features(pictures), self.estimator.features(truth).detach()
+                features = (seen - wanted).square().mean() / wanted.square().mean()
+                loss = loss + self.feature_weight * features
+                report["features"] = features.detach()
+        descend(self.optimizers["manipulator"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
+        return {"loss": loss.detach(), **report}
+
+    @torch.no_grad()
+    def sample(self, generator: torch.Generator) -> Pairs:
+        """Pairs, half of them taken backwards, with the same noise on both codes of a pair."""
+        pairs = self.twins.draw(self.batch, generator)
+        noise = self.jitter * self.population.styles.deviation * torch.randn(pairs.s.shape, generator=generator).to(pairs.s.device)
+        back = (torch.rand(self.batch, 1, generator=generator) < 0.5).to(pairs.s.device)
+        s = torch.where(back, pairs.twin, pairs.s) + noise
+        twin = torch.where(back, pairs.s, pairs.twin) + noise
+        params = pairs.params + pairs.change * back
+        change: Float[Tensor, "batch total"] = torch.where(back, -pairs.change, pairs.change)
+        return Pairs(s, twin, params, change, pairs.edited)

@@ -1,0 +1,192 @@
+"""Twins: pairs of style codes of one scene before and after a known change of its face, where the generator's z is a scene code.
+
+The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.train). So
+the code of the same person in the same place, but turned, laughing or lit from elsewhere, is known exactly, and with it what an edit should
+have written into s. No picture needs to be read for this; generators from elsewhere have no twins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from cddfm.data import EXPRESSIONS, Pool, training_codes
+from cddfm.errors import UserError
+from cddfm.params import ATTRIBUTES, GROUPS
+from cddfm.stack import Stack
+from cddfm.world import VERSION
+from cddfm.world.codes import split
+from cddfm.worlds import World
+from domains.train import code_rotation, latent_of
+from stylespace.generator import Generator
+from stylespace.weights import read_notes
+
+PARTS = {
+    "identity": ("identity",),
+    "expression": ("expression", "asymmetry", "gaze", "expressiveness"),
+    "albedo": ("albedo",),
+    "pose": ("pose",),
+    "light": ("light",),
+}
+"""The parts of a scene code that decide an attribute."""
+
+LIGHT_NUMBERS = 6
+"""How many of a code's numbers of the light have a meaning."""
+
+GAZE_SHARE = 0.1
+"""Of the changes of one expression alone, how many are the gaze's."""
+
+LIGHT_STEPS = 3
+"""Newton steps that give the light back after a turn (who turns away is lit otherwise in the world)."""
+
+
+ENCODE_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """s, twin: style codes before and after. change: of the flat parameters. edited: which groups changed, in the order of `GROUPS`.
+    params: before, flat."""
+
+    s: Float[Tensor, "batch style_dim"]
+    twin: Float[Tensor, "batch style_dim"]
+    params: Float[Tensor, "batch total"]
+    change: Float[Tensor, "batch total"]
+    edited: Bool[Tensor, "batch groups"]
+
+
+class Twins:
+    """Draws `Pairs` for one generator.
+
+    world: what the scene codes speak of. w: codes [n, w_dim] that an encoder gives pictures whose scene codes are `codes`: half
+    of the pairs start there, and what the encoder found and the mapping does not know is kept on the way to the twin. both: chance of a
+    second edited attribute.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        world: World,
+        codes: Float[Tensor, "n code"] | None = None,
+        w: Float[Tensor, "n w_dim"] | None = None,
+        both: float = 0.2,
+    ):
+        self.generator, self.world, self.codes, self.w, self.both = generator, world, codes, w, both
+        self.layout = world.model.layout
+        self.meant = {
+            "identity": self.layout.identity, "expression": EXPRESSIONS, "albedo": self.layout.albedo, "pose": 3, "light": LIGHT_NUMBERS,
+        }  # fmt: skip
+        self.device = next(generator.parameters()).device
+        self.rotation = code_rotation(generator.z_dim).to(self.device)
+
+    @torch.no_grad()
+    def draw(self, count: int, randomness: torch.Generator, attribute: str | None = None) -> Pairs:
+        """`count` pairs; at least one attribute of each is edited, translation never. attribute: this one alone."""
+        encoded = 0 if self.w is None else count // 2
+        codes = self._fresh(count, randomness)
+        if encoded:
+            chosen = torch.randint(len(self.codes), (encoded,), generator=randomness).to(codes.device)
+            codes[:encoded] = self.codes[chosen]
+        first, second = torch.randint(len(ATTRIBUTES), (2, count), generator=randomness)
+        second = torch.where(torch.rand(count, generator=randomness) < self.both, second, first)
+        if attribute is not None:
+            first = second = torch.full_like(first, ATTRIBUTES.index(attribute))
+        groups = torch.arange(len(GROUPS))
+        edited = ((groups == first[:, None]) | (groups == second[:, None])).to(codes.device)
+        before = self.world.params(codes)
+        other = self.changed(codes, edited, randomness)
+        after = self.world.params(other)
+        sizes = torch.tensor(list(self.layout.sizes.values()), device=codes.device)
+        columns = torch.repeat_interleave(edited, sizes, dim=1, output_size=self.layout.total)
+        change = torch.where(columns, after.flatten() - before.flatten(), 0.0)
+        z, z_other = self._latents(codes, other, randomness)
+        start, end = self.generator.map(torch.cat([z, z_other])).chunk(2)
+        if encoded:
+            found = self.w[chosen]
+            end = torch.cat([end[:encoded] + found - start[:encoded], end[encoded:]])
+            start = torch.cat([found, start[encoded:]])
+        end = torch.where((change != 0).any(dim=1, keepdim=True), end, start)  # numbers below an expression's threshold say nothing
+        s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
+        return Pairs(s, twin, before.flatten(), change, edited)
+
+    def changed(
+        self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator
+    ) -> Float[Tensor, "batch code"]:
+        """The codes with the parts of the edited attributes drawn anew: half of them as a whole, half in one number alone."""
+        other, fresh = codes.clone(), self._fresh(len(codes), randomness)
+        old, new, drawn = split(codes), split(other), split(fresh)
+        alone = (torch.rand(len(codes), 1, generator=randomness) < 0.5).to(codes.device)
+        for attribute in ATTRIBUTES:
+            rows = edited[:, GROUPS.index(attribute), None]
+            for name in PARTS[attribute]:
+                new[name].copy_(torch.where(rows & ~alone, drawn[name], old[name]))
+            if attribute == "expression":
+                looks = rows & alone & (torch.rand(len(codes), 1, generator=randomness) < GAZE_SHARE).to(codes.device)
+                new["gaze"].copy_(torch.where(looks, _anywhere("gaze", new["gaze"], randomness), new["gaze"]))
+                rows = rows & ~looks
+            changed = new[attribute]
+            which = torch.randint(min(self.meant[attribute], changed.shape[1]), (len(codes), 1), generator=randomness)
+            one = (torch.arange(changed.shape[1]) == which).to(codes.device)
+            changed.copy_(torch.where(rows & alone & one, _anywhere(attribute, changed, randomness), changed))
+        turned = edited[:, GROUPS.index("pose")] & ~edited[:, GROUPS.index("light")]
+        if turned.any():
+            new["light"][turned] = self.relit(codes[turned], other[turned])
+        return other
+
+    def relit(self, codes: Float[Tensor, "batch code"], turned: Float[Tensor, "batch code"]) -> Float[Tensor, "batch 8"]:
+        """Light numbers under which the turned scenes have the light of the others, as nearly as the world allows (Gauss–Newton)."""
+        wanted = self.world.params(codes).light
+        trial = turned.clone()
+        light = split(trial)["light"]
+        count, step = LIGHT_NUMBERS, 1e-3
+        for _ in range(LIGHT_STEPS):
+            tried = trial.repeat(count + 1, 1, 1)
+            for k in range(count):
+                split(tried[k + 1])["light"][:, k] += step
+            seen = self.world.params(tried.flatten(0, 1)).light.unflatten(0, (count + 1, -1))
+            slope = ((seen[1:] - seen[0]) / step).permute(1, 2, 0)
+            lack = (wanted - seen[0]).unsqueeze(-1)
+            damped = slope.mT @ slope + 1e-3 * torch.eye(count, device=codes.device)
+            light[:, :count] += torch.linalg.solve(damped, slope.mT @ lack).squeeze(-1).clamp(-1.0, 1.0)
+        return light
+
+    def _fresh(self, count: int, randomness: torch.Generator) -> Float[Tensor, "count code"]:
+        first = int(torch.randint(2**40, (), generator=randomness))
+        return training_codes(range(first, first + count)).to(self.device)
+
+    def _latents(self, codes: Tensor, other: Tensor, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Both with the same noise in the numbers of z that are no scene code's."""
+        state = randomness.get_state()
+        z = latent_of(codes, self.rotation, randomness)
+        randomness.set_state(state)
+        return z, latent_of(other, self.rotation, randomness)
+
+
+def _anywhere(attribute: str, like: Tensor, randomness: torch.Generator) -> Tensor:
+    """A number for one control alone: an expression at any strength, else wider than the Gaussian of sitters."""
+    if attribute == "expression":
+        return (0.5 + 2.3 * torch.rand(like.shape, generator=randomness)).to(like.device)
+    return (1.4 * torch.randn(like.shape, generator=randomness)).to(like.device)
+
+
+def has_twins(stack: Stack) -> bool:
+    """Whether the stack's generator was trained on the world as it is now, by this project."""
+    return read_notes(stack.path("generator")).get("world") == VERSION
+
+
+def twins_of(stack: Stack, pool: Pool | None = None) -> Twins:
+    """The twins of a stack's generator; with a pool of portraits, half of them start from what the encoder makes of those.
+
+    Raises UserError when the generator has none.
+    """
+    if not has_twins(stack):
+        raise UserError(f"the generator of {stack.folder} was not trained on the world as it is now; use answers=base, or train it again")
+    if pool is None:
+        return Twins(stack.generator, stack.world)
+    indices = torch.arange(len(pool)).split(ENCODE_BATCH)
+    with torch.no_grad():
+        w = torch.cat([stack.encoder(pool.take(part)[0]) for part in indices])
+    return Twins(stack.generator, stack.world, pool.codes, w)

@@ -1,0 +1,59 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from cddfm.evaluation import truth
+from cddfm.evaluation.picture import true_rows
+from cddfm.evaluation.run import Evaluation, Request, evaluate
+from cddfm.evaluation.tables import show_evaluation
+from tests.cddfm.evaluation.standins import STRENGTH, Moves, SpelledStack
+
+
+def spelled_back(generator, encoder, image, steps, features) -> SimpleNamespace:
+    """The inversion of a picture that spells its code, a little off."""
+    s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
+    return SimpleNamespace(s=s + 0.05)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    folder = tmp_path_factory.mktemp("truth")
+    stack = SpelledStack(folder)
+    stack.encoder, stack.estimator = None, SimpleNamespace(features=None)
+    methods = {"half": Moves(stack.model, 0.5), "cddfm": Moves(stack.model)}
+    request = Request(tuple(methods), ("portrait", "toon"), 6, 0, folder, steps=3, scale=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(truth, "invert", spelled_back)
+        return evaluate(stack, methods, request)
+
+
+def test_the_perfect_editor_comes_as_near_as_the_inversion(found: Evaluation) -> None:
+    for domain in ("portrait", "toon"):
+        rows = {m: truth.mean_over_edits(found.truth, domain, m) for m in ("nothing", "half", "cddfm", "inversion")}
+        assert rows["nothing"].psnr < rows["half"].psnr < rows["cddfm"].psnr
+        assert rows["cddfm"].psnr == pytest.approx(rows["inversion"].psnr, abs=0.5)
+        assert rows["cddfm"].ssim > rows["half"].ssim > rows["nothing"].ssim
+        assert rows["cddfm"].edit == "mean of 5 edits"
+        assert rows["inversion"].edit == truth.UNEDITED
+        assert rows["cddfm"].identity["identity_trained"] is None
+        assert rows["cddfm"].identity["identity"] == pytest.approx(rows["inversion"].identity["identity"], abs=1e-3)
+
+
+def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
+    show_evaluation(found)
+    assert "held-out people" in capsys.readouterr().out
+    rows = true_rows(found, found.request.methods)
+    assert [row.title for row in rows][:3] == ["portrait, the true answer", "portrait, half", "portrait, cddfm"]
+    assert {len(row.cells) for row in rows} == {6}
+
+
+def test_the_same_edit_is_asked_of_everybody(tmp_path: Path) -> None:
+    stack = SpelledStack(tmp_path)
+    sitters = truth.Sitters.of(stack.world, 3, "portrait", 16)
+    asks = dict(truth.true_asks(sitters))
+    assert list(asks) == ["yaw -20", "yaw +20", "pitch +12", "jawOpen +1", "azimuth +45"]
+    assert torch.allclose(asks["yaw +20"].deltas[:, 1].rad2deg(), torch.full((3,), 20.0))
+    jaw = stack.model.expression_names.index("jawOpen")
+    assert torch.allclose(asks["jawOpen +1"].deltas[:, jaw] + sitters.params.expression[:, jaw], torch.ones(3))

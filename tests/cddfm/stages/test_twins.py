@@ -1,0 +1,103 @@
+"""Twins: the edited attribute alone changes, by the exact amount; the editor learns to write it."""
+
+import pytest
+import torch
+
+from cddfm.blocks import layout_sizes, style_layers
+from cddfm.manipulator import Manipulator
+from cddfm.params import ATTRIBUTES, GROUPS
+from cddfm.predictor import Predictor
+from cddfm.stages.twin_editor import TwinManipulatorStage, TwinPredictorStage, twin_population
+from cddfm.stages.twins import Twins
+from cddfm.world import CODE_DIM, sample_codes
+from cddfm.worlds import ProceduralWorld
+from stylespace.generator import Generator
+
+WORLD = ProceduralWorld()
+
+
+@pytest.fixture(scope="module")
+def generator():
+    torch.manual_seed(0)
+    return Generator(16, z_dim=CODE_DIM + 5, w_dim=24, channel_base=128, channel_max=16, mapping_layers=2).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def twins(generator):
+    return Twins(generator, WORLD)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_one_attribute_alone_changes(twins, attribute):
+    pairs = twins.draw(64, torch.Generator().manual_seed(1), attribute)
+    assert pairs.edited[:, GROUPS.index(attribute)].all()
+    assert int(pairs.edited.sum()) == 64
+    part = twins.layout.slices[attribute]
+    changed = (pairs.change[:, part] != 0).any(dim=1)
+    assert changed.float().mean() > 0.6
+    assert torch.equal((pairs.twin != pairs.s).any(dim=1), changed)
+    others = pairs.change.clone()
+    others[:, part] = 0
+    assert others.abs().sum() == 0
+    assert (pairs.twin - pairs.s).abs().sum() > 0
+
+
+def test_parameters_are_exact_and_light_stays_when_the_head_turns(twins):
+    codes = sample_codes(range(64))
+    edited = torch.zeros(64, len(GROUPS), dtype=torch.bool)
+    edited[:, GROUPS.index("pose")] = True
+    before, after = WORLD.params(codes), WORLD.params(twins.changed(codes, edited, torch.Generator().manual_seed(2)))
+    for group in GROUPS:
+        change = (getattr(after, group) - getattr(before, group)).abs()
+        if group == "pose":
+            assert change.mean() > 0.1
+        elif group == "light":
+            assert change.mean() < 0.02 < before.light.std()
+        else:
+            assert change.max() == 0
+
+
+def test_pairs_depend_on_the_generator_of_randomness_only(twins):
+    one, two = (twins.draw(8, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one.s, two.s)
+    assert torch.equal(one.change, two.change)
+
+
+def test_half_of_the_pairs_start_from_encoded_pictures(generator):
+    codes = sample_codes(range(10))
+    w = torch.randn(10, 24, generator=torch.Generator().manual_seed(4))
+    pairs = Twins(generator, WORLD, codes, w).draw(8, torch.Generator().manual_seed(5))
+    known = generator.styles(generator.broadcast(w))
+    distance = torch.cdist(pairs.s, known).amin(dim=1)
+    assert (distance[:4] < 1e-4).all()
+    assert (distance[4:] > 1e-2).all()
+    assert torch.cdist(pairs.params[:4], WORLD.params(codes).flatten()).amin(dim=1).max() < 1e-3
+
+
+def run(stage, steps):
+    return [stage.step(index * stage.batch, torch.Generator().manual_seed(index % 3)) for index in range(steps)]
+
+
+def test_the_editor_learns_from_twins(generator, twins):
+    torch.manual_seed(0)
+    layers, sizes = style_layers(generator.style_layout), layout_sizes(twins.layout)
+    selection = {name: [layer for layer, _ in layers if "torgb" not in layer] for name in ATTRIBUTES}
+    population = twin_population(twins, 64)
+    manipulator = Manipulator(layers, selection, sizes, hidden=32)
+    shared = dict(twins=twins, population=population, batch=16, learning_rate=5e-3)
+    reports = run(TwinManipulatorStage(manipulator=manipulator, total_images=2000, **shared), 60)
+    assert float(reports[0]["style_left"]) > 0.9
+    assert sum(float(report["style_left"]) for report in reports[-3:]) / 3 < 0.75
+    pictures = TwinManipulatorStage(manipulator=manipulator, generator=generator, total_images=2000, resolution=16, **shared)
+    reports = run(pictures, 12)
+    assert sum(float(r["picture_left"]) for r in reports[-3:]) < sum(float(r["picture_left"]) for r in reports[:3])
+
+
+def test_the_predictor_learns_from_twins(generator, twins):
+    torch.manual_seed(0)
+    predictor = Predictor(generator.style_layout.style_dim, layout_sizes(twins.layout), (64,))
+    stage = TwinPredictorStage(
+        predictor=predictor, twins=twins, population=twin_population(twins, 64), total_images=4000, batch=16, learning_rate=5e-3
+    )
+    reports = run(stage, 60)
+    assert float(reports[-1]["pose"]) < 0.6 * float(reports[0]["pose"])

@@ -1,0 +1,77 @@
+"""Methods by name: each finds its network, variants lie in the stack folder, all keep the one contract."""
+
+import shutil
+
+import pytest
+import torch
+
+from cddfm.blocks import layout_sizes
+from cddfm.errors import UserError
+from cddfm.linear import LinearRig
+from cddfm.manipulator import EditorNetworks
+from cddfm.methods import METHODS, Method, edit_styles, method_names, method_network
+from cddfm.params import ATTRIBUTES
+from cddfm.rig import StyleRig
+from cddfm.stack import Stack
+from stylespace.weights import WeightsError, save_network
+
+
+@pytest.fixture
+def varied(tiny_stack, tmp_path):
+    """A stack with one variant of the base, of the published form's name."""
+    folder = tmp_path / "stack"
+    shutil.copytree(tiny_stack, folder)
+    base = Stack(folder).base
+    rig = StyleRig(base.layers, layout_sizes(base.layout), hidden=16, steering=True)
+    save_network(folder / "base-w-plus-steering.safetensors", rig)
+    return Stack(folder)
+
+
+def test_each_method_is_the_network_of_its_file(tiny_stack):
+    stack = Stack(tiny_stack)
+    networks = [method_network(stack, name) for name in METHODS]
+    assert networks == [stack.editor, stack.base, stack.linear]
+    assert [type(network) for network in networks] == [EditorNetworks, StyleRig, LinearRig]
+    assert all(isinstance(network, Method) for network in networks)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_change_is_none_and_a_change_is_one(tiny_stack, name):
+    stack = Stack(tiny_stack)
+    s = torch.randn(3, stack.generator.style_layout.style_dim, generator=torch.Generator().manual_seed(0))
+    sizes = method_network(stack, name).layout.sizes
+    zero = {attribute: torch.zeros(3, sizes[attribute]) for attribute in ATTRIBUTES}
+    assert torch.equal(edit_styles(stack, s, zero, name), s)
+    for attribute in ATTRIBUTES:
+        assert (edit_styles(stack, s, {attribute: zero[attribute] + 0.5}, name) != s).any(dim=1).all()
+
+
+def test_variants_are_found_loaded_once_and_offered(varied, tiny_stack):
+    name = "stylerig-w-plus-steering"
+    assert method_names(varied) == [*METHODS, name]
+    assert method_names(Stack(tiny_stack)) == list(METHODS)
+    network = method_network(varied, name)
+    assert network is method_network(varied, name)
+    assert network is not varied.base
+    with pytest.raises(UserError, match=f"did you mean '{name}'"):
+        method_network(varied, "stylerig-wplus-steering")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("liner", "did you mean 'linear'"), ("", "valid are cddfm, stylerig, linear"), ("base", "no method 'base'")]
+)
+def test_unknown_methods_are_named_with_the_nearest(tiny_stack, name, said):
+    with pytest.raises(UserError, match=said):
+        method_network(Stack(tiny_stack), name)
+
+
+def test_a_method_that_was_not_trained_says_which_file_is_missing(varied):
+    varied.path("linear").unlink()
+    with pytest.raises(WeightsError, match=r"linear\.safetensors is missing"):
+        method_network(varied, "linear")
+
+
+def test_a_variant_of_another_kind_is_refused(varied):
+    shutil.copy(varied.path("linear"), varied.path("base-no-edit"))
+    with pytest.raises(WeightsError, match="holds a LinearRig where a StyleRig is needed"):
+        method_network(varied, "stylerig-no-edit")
