@@ -56,7 +56,7 @@ class Manipulator(nn.Module):
     """All attributes' manipulators over one style layout; raw units outside.
 
     layers: (name, width) of every style layer in execution order. selection: attribute → names of the layers that it may touch.
-    sizes: counts of identity, expression, albedo coefficients.
+    sizes: counts of identity, expression, albedo coefficients. gains: factors on Δp, 1 unless calibrated (stages/calibrate.py).
     """
 
     def __init__(self, layers: StyleLayers, selection: Mapping[str, Sequence[str]], sizes: Sequence[int], hidden: int = 192):
@@ -72,6 +72,7 @@ class Manipulator(nn.Module):
         self.layout = param_layout(sizes)
         self.styles = Standardiser(style_width(layers))
         self.statistics = Standardiser(self.layout.total)
+        self.register_buffer("gains", torch.ones(self.layout.total))
         self.attributes = nn.ModuleDict()
         for attribute, names in self.selection.items():
             missing = [name for name in names if name not in self.slices]
@@ -88,7 +89,8 @@ class Manipulator(nn.Module):
         layers = {name: s[:, part] for name, part in self.slices.items()}
         for attribute, delta in deltas.items():
             names = self.selection[attribute]
-            scaled = limited(delta / self.statistics.deviation[self.layout.slices[attribute]])
+            part = self.layout.slices[attribute]
+            scaled = limited(delta * self.gains[part] / self.statistics.deviation[part])
             changes = self.attributes[attribute]([standard[:, self.slices[name]] for name in names], scaled)
             for name, change in zip(names, changes, strict=True):
                 layers[name] = layers[name] + change * self.styles.deviation[self.slices[name]]

@@ -1,16 +1,17 @@
 """A generator from scratch on a world that knows the code of every picture.
 
-Three stages, each driven by the caller's loop:
+Four stages, each driven by the caller's loop:
 
 1. `WarmStart`: a style generator behind an encoder (picture → w → picture). Colours, outlines and pose come many times faster this
    way than from an adversarial start.
 2. `MappingFit`: the mapping network learns to send the Gaussian code of a picture to the w that the encoder finds for it; no pictures
    are made, so it is nearly free.
-3. `Adversarial`: StyleGAN2 (Karras et al. 2020: non-saturating logistic loss, lazy R1, lazy path length, EMA). Half of each
+3. `Joint`: generator, encoder and mapping together by the picture loss, from encoded pictures and from mapped codes.
+4. `Adversarial`: StyleGAN2 (Karras et al. 2020: non-saturating logistic loss, lazy R1, lazy path length, EMA). Half of each
    batch is decoded from encoded pictures, half from mapped codes; both also keep a picture loss against the picture that the code
    belongs to, so no mode is lost and the encoder stays an inverse of the generator.
 
-What differs from StyleGAN2: the first two stages, the two picture terms, and z, which is a fixed rotation of (scene code, noise);
+What differs from StyleGAN2: the first three stages, the two picture terms, and z, which is a fixed rotation of (scene code, noise);
 since both are standard normal, z ~ N(0, I) as ever, and sampling needs no scene code.
 """
 
@@ -170,6 +171,60 @@ class MappingFit:
         loss.backward()
         optimizer.step()
         return {"mapping": loss}
+
+
+class Joint:
+    """Generator, encoder and mapping together by the picture loss alone: half of each batch is decoded from encoded pictures, half from
+    mapped codes, which know what an encoder has yet to learn to see.
+
+    agreement: weight of the mean squared difference of the two w of a picture. middle: how much more the picture's middle counts.
+    mapping_boost: as for `Adversarial`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: Encoder,
+        reals: Reals,
+        batch: int,
+        total_images: int,
+        rate: float = 2e-3,
+        agreement: float = 0.1,
+        middle: float = 0.0,
+        mapping_boost: float = 30.0,
+    ):
+        self.generator, self.encoder, self.reals = generator, encoder, reals
+        self.batch, self.total_images, self.agreement, self.middle = batch, total_images, agreement, middle
+        self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(
+                [
+                    parameter_group([*generator.synthesis.parameters(), *encoder.parameters()], rate),
+                    parameter_group(list(generator.mapping.parameters()), rate * mapping_boost),
+                ],
+                betas=(0.9, 0.99),
+            )
+        }
+        self.rotation = code_rotation(generator.z_dim)
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        images, codes = self.reals(position, self.batch, generator)
+        optimizer = self.optimizers["generator"]
+        set_rates(optimizer, rate_at(position, self.total_images))
+        encoded = self.encoder(images)
+        mapped = self.generator.map(latent_of(codes, self.rotation.to(codes.device), generator))
+        half = images.shape[0] // 2
+        style = self.generator.styles(self.generator.broadcast(torch.cat([encoded[:half], mapped[half:]])))
+        pictures = self.generator.synthesise(style, noise="none")
+        from_encoder = picture_loss(pictures[:half], images[:half], middle=self.middle)
+        from_mapping = picture_loss(pictures[half:], images[half:], middle=self.middle)
+        apart = (encoded - mapped).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        ((from_encoder + from_mapping) / 2 + self.agreement * apart).backward()
+        optimizer.step()
+        with torch.no_grad():
+            self.generator.w_avg.lerp_(mapped.mean(dim=0), 0.005)
+        return {"encoded": from_encoder.detach(), "mapped": from_mapping.detach(), "apart": apart.detach()}
 
 
 class Adversarial:

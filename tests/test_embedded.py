@@ -28,7 +28,8 @@ def faces(stack):
 
 def test_it_is_complete_and_small(stack):
     names = {str(path.relative_to(EMBEDDED)) for path in EMBEDDED.rglob("*.safetensors")}
-    assert names == {f"{name}.safetensors" for name in ("generator", "encoder", "estimator", "judge", "base", "editor", "domains/toon")}
+    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "base", "linear", "editor", "domains/toon")
+    assert names == {f"{name}.safetensors" for name in networks}
     assert sum(path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")) < LIMIT_MEGABYTES * 1e6
     card = (EMBEDDED / "MODEL_CARD.md").read_text()
     assert all(name in card for name in names)
@@ -45,7 +46,7 @@ def test_the_toon_generator_reads_codes_exactly_as_the_portrait_generator_does(s
     assert all(torch.equal(portrait[name], toon[name]) for name in frozen_names(stack.generator))
 
 
-@pytest.mark.parametrize("method", ["cddfm", "stylerig"])
+@pytest.mark.parametrize("method", ["cddfm", "stylerig", "linear"])
 def test_no_change_is_no_change_bit_for_bit(stack, faces, method):
     params = stack.editor.predict(faces)
     assert Changes().deltas(params) == {}

@@ -14,6 +14,7 @@ from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
+from cddfm.stages.calibrate import calibrate, describe
 from cddfm.stages.editor import ManipulatorStage, PredictorStage
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, TwinPredictorStage, twin_population
@@ -29,13 +30,14 @@ class RecipeOptions(Options):
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool: portraits, drawn at `drawn`
-    pixels a side, whose encoded codes half of the twins start from.
+    pixels a side, whose encoded codes half of the twins start from. calibration: edits of each attribute on which gains are measured;
+    0 leaves them at 1.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             predictor_images=16, start_images=16, start_batch=8, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8,
-            population=32, drawn=16, pool=8, resolution=16,
+            population=32, drawn=16, pool=8, resolution=16, calibration=8,
         ),
         "small": {},
         "large": dict(
@@ -58,6 +60,7 @@ class RecipeOptions(Options):
     drawn: int = 128
     pool: int = 4_000
     learning_rate: float = 1e-3
+    calibration: int = 256
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -81,8 +84,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     for suffix, part in teaching.manipulator(networks):
         if not _train(part, options, folders, name + suffix, seconds):
             return False
+    teaching.finish(networks)
     images = options.predictor_images + options.total_images
-    notes = {"options": options.model_dump(), "images": images, "teacher": "twins" if by_twins else "estimator"}
+    gains = describe(stack.model.layout, networks.manipulator.gains)
+    notes = {"options": options.model_dump(), "images": images, "teacher": "twins" if by_twins else "estimator", "gains": gains}
     variant = "editor" if options.layers == "selected" else "editor-all-layers"
     save_network(folders.stack / f"{variant}.safetensors", networks, notes, half=True)
     return True
@@ -119,6 +124,9 @@ class _Estimator:
         stage = ManipulatorStage(manipulator=networks.manipulator, predictor=networks.predictor, total_images=total, **self.shared)
         return [("", stage)]
 
+    def finish(self, networks: EditorNetworks) -> None:
+        """Without exact parameters there is nothing to calibrate against."""
+
 
 class _Twins:
     """Stages in which twins teach: codes first, then pictures."""
@@ -127,7 +135,7 @@ class _Twins:
         self.options, self.stack = options, stack
         resolution = stack.generator.resolution
         pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
-        self.twins = twins_of(stack, pool)
+        self.pool, self.twins = pool, twins_of(stack, pool)
         population = twin_population(self.twins, options.population, options.seed)
         self.shared = dict(twins=self.twins, population=population, learning_rate=options.learning_rate)
 
@@ -144,3 +152,9 @@ class _Twins:
             resolution=min(options.resolution, self.stack.generator.resolution), style_weight=0.2,
         )  # fmt: skip
         return [("-start", start), ("", TwinManipulatorStage(total_images=options.total_images, batch=options.batch, **pictures))]
+
+    def finish(self, networks: EditorNetworks) -> None:
+        """Calibration, if asked for."""
+        if self.options.calibration:
+            stack = self.stack
+            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, self.pool, self.options.calibration)

@@ -17,7 +17,7 @@ from cddfm.stack import Stack
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.finetune import PairedStart, Pairs
-from domains.train import Adversarial, EncoderStart, MappingFit, Reals, WarmStart
+from domains.train import Adversarial, EncoderStart, Joint, MappingFit, Reals, WarmStart
 from stylespace.continued import continue_encoder, continue_generator
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
@@ -28,25 +28,25 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn, at `drawn` pixels a side, then averaged. start: folder of a stack
     whose generator and encoder, of lower resolution and the same widths, this training goes on from; start_images: images on which the
-    encoder's new front is fitted to it.
-    warm_images: images of the warm start, which grows as `grow` says: (resolution, share by which it ends). mapping_images: codes of the
-    mapping fit. total_images: images of the adversarial stage. polish_images: images on which the drawing layers alone are regressed at
-    the end, which takes away the texture that a short adversarial stage leaves. The generator's widths are StyleGAN2's,
-    min(channel_base / resolution, channel_max); critic_base stands for channel_base in encoder and discriminator.
-    middle: how much more the picture's middle counts in picture losses.
+    encoder's new front is fitted to it. warm_images: images of the warm start, which grows as `grow` says: (resolution, share by which
+    it ends). mapping_images: codes of the mapping fit. joint_images: images of the joint stage. total_images: images of the adversarial
+    stage. polish_images: images on which the drawing layers alone are regressed at the end, which takes away the texture that a short
+    adversarial stage leaves. The generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max); critic_base stands for
+    channel_base in encoder and discriminator. middle: how much more the picture's middle counts in picture losses.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, drawn=16, encoder_resolution=8, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64, mapping_batch=32,
-            total_images=16, polish_images=8, batch=8, w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2,
+            resolution=16, drawn=16, encoder_resolution=8, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
+            mapping_batch=32, joint_images=8, total_images=16, polish_images=8, batch=8,
+            w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2,
             critic_base=256,
         ),
         "small": {},
         "large": dict(
             resolution=256, drawn=256, encoder_resolution=128, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=60_000,
-            warm_images=600_000,
-            total_images=800_000, polish_images=0, batch=64, channel_base=16384, channel_max=512, w_dim=512, z_dim=512,
+            warm_images=600_000, joint_images=600_000, total_images=800_000, polish_images=0, batch=64,
+            channel_base=16384, channel_max=512, w_dim=512, z_dim=512,
             critic_base=16384,
         ),
     }  # fmt: skip
@@ -61,6 +61,7 @@ class RecipeOptions(Options):
     warm_images: int = 250_000
     mapping_images: int = 1_500_000
     mapping_batch: int = 512
+    joint_images: int = 100_000
     total_images: int = 20_000
     polish_images: int = 12_000
     batch: int = 8
@@ -134,6 +135,13 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
+    joint = Joint(generator, encoder, reals, options.batch, options.joint_images, options.rate / 2, middle=options.middle)
+    joint_options = options.model_copy(update={"total_images": options.joint_images})
+    if not train(
+        joint, joint_options, folders.run("joint"), "joint",
+        lambda path: preview.save(path, generator, encoder), seconds,
+    ):  # fmt: skip
+        return False
     stage = Adversarial(
         generator, encoder, discriminator, reals, options.batch, options.total_images, options.rate / 2,
         gamma=options.gamma, path_weight=options.path_weight, picture_weight=options.picture_weight, middle=options.middle,
@@ -152,7 +160,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         lambda path: preview.save(path, polish.generator, encoder), seconds,
     )  # fmt: skip
     if done:
-        images = options.warm_images + options.total_images + options.polish_images
+        images = options.warm_images + options.joint_images + options.total_images + options.polish_images
         notes = {"options": options.model_dump(), "images": images, "world": VERSION}
         save_network(folders.stack / "generator.safetensors", polish.generator, notes, half=True)
         save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)

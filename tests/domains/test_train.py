@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from domains.train import Adversarial, MappingFit, WarmStart, code_rotation, latent_of
+from domains.train import Adversarial, EncoderStart, Joint, MappingFit, WarmStart, code_rotation, latent_of
+from stylespace.continued import continue_encoder
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -95,3 +96,21 @@ def test_a_resumed_adversarial_stage_is_the_uninterrupted_one():
     run(second, 2, first=2)
     for name, value in whole.generator.state_dict().items():
         assert torch.equal(value, second.generator.state_dict()[name]), name
+
+
+def test_the_joint_stage_brings_mapping_and_encoder_together():
+    generator, encoder, _ = tiny_networks()
+    stage = Joint(generator, encoder, plain_reals, batch=16, total_images=16 * 60, rate=4e-3, mapping_boost=10.0)
+    metrics = run(stage, 60)
+    assert float(metrics[-1]["mapped"]) < 0.7 * float(metrics[0]["mapped"])
+    assert float(metrics[-1]["encoded"]) < 0.7 * float(metrics[0]["encoded"])
+
+
+def test_a_new_front_feeds_the_blocks_that_were_there():
+    torch.manual_seed(0)
+    earlier, larger = (Encoder(resolution=size, w_dim=16, channel_base=128, channel_max=16) for size in (8, 16))
+    new = continue_encoder(larger, earlier)
+    kept = larger.out.weight.clone()
+    metrics = run(EncoderStart(larger, earlier, new, plain_reals, batch=16, total_images=16 * 60, rate=4e-3), 60)
+    assert float(metrics[-1]["w"]) < 0.5 * float(metrics[0]["w"])
+    assert torch.equal(larger.out.weight, kept)

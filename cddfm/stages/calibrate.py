@@ -1,0 +1,83 @@
+"""Calibration of edits: a manipulator that falls short of what is asked by a steady factor is asked for more by that factor.
+
+What an edit achieves is read off generated pictures by the estimator, which itself regresses towards the mean. How far it does so is
+known from the world's own pictures, whose parameters are exact, and is divided out. The judge has no part in it.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cddfm.data import Pool
+from cddfm.manipulator import Manipulator
+from cddfm.params import ATTRIBUTES, ParamLayout
+from cddfm.reconstruct import Reconstructor
+from cddfm.stages.twins import Twins
+from stylespace.generator import Generator
+
+LEAST_SEEN = 0.3
+"""Parameters of which the estimator reads less than this share of the truth cannot be calibrated, and keep their gain."""
+
+MOST = 2.0
+"""No request is stretched or shrunk by more than this factor."""
+
+BATCH = 64
+
+WHOLE = ("identity", "albedo", "light")
+"""Attributes with one factor for all their parameters; pose has one per axis, expression one per name."""
+
+
+@torch.no_grad()
+def calibrate(
+    manipulator: Manipulator, generator: Generator, estimator: Reconstructor, twins: Twins, pool: Pool, samples: int = 256, seed: int = 7
+) -> dict[str, Float[Tensor, " size"]]:
+    """Set `manipulator.gains`; returns the slopes that were achieved before.
+
+    samples: edits of each attribute, and twice as many pictures of the pool.
+    """
+    seen = seen_slopes(estimator, pool, 2 * samples)
+    manipulator.gains.fill_(1.0)
+    before = {}
+    for index, attribute in enumerate(ATTRIBUTES):
+        part = twins.layout.slices[attribute]
+        pairs = twins.draw(samples, torch.Generator().manual_seed(seed + index), attribute)
+        asked = pairs.change[:, part]
+        edited = manipulator.edit(pairs.s, {attribute: asked})
+        got = (_read(generator, estimator, edited) - _read(generator, estimator, pairs.s))[:, part]
+        before[attribute] = slopes(asked, got, attribute in WHOLE)
+        truth = seen[part]
+        if attribute in WHOLE:
+            truth = (truth * asked.square().sum(dim=0)).sum() / asked.square().sum() * torch.ones_like(truth)
+        wanted = truth / before[attribute].clamp(min=1e-3)
+        able = (truth >= LEAST_SEEN) & (before[attribute] > 0.2 * truth)
+        manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
+    return before
+
+
+@torch.no_grad()
+def seen_slopes(estimator: Reconstructor, pool: Pool, samples: int) -> Float[Tensor, " total"]:
+    """Slope of the estimator's reading against the truth, per parameter, over pictures of the world."""
+    indices = torch.arange(min(samples, len(pool)))
+    parts = [pool.take(part) for part in indices.split(BATCH)]
+    truth = torch.cat([flat for _, flat in parts])
+    read = torch.cat([estimator(images).flatten() for images, _ in parts])
+    return slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), whole=False)
+
+
+def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], whole: bool) -> Float[Tensor, " size"]:
+    """Least squares through zero, per parameter, or one for all of them."""
+    products, squares = (asked * got).sum(dim=0), asked.square().sum(dim=0)
+    if whole:
+        return (products.sum() / squares.sum().clamp(min=1e-12)).expand(asked.shape[1]).clone()
+    return products / squares.clamp(min=1e-12)
+
+
+def _read(generator: Generator, estimator: Reconstructor, s: Tensor) -> Float[Tensor, "codes total"]:
+    return torch.cat([estimator(generator.synthesise(part)).flatten() for part in s.split(BATCH)])
+
+
+def describe(layout: ParamLayout, gains: Float[Tensor, " total"]) -> dict[str, list[float]]:
+    """For notes: attribute → factors."""
+    return {name: [round(float(value), 3) for value in gains[layout.slices[name]]] for name in ATTRIBUTES}

@@ -1,0 +1,104 @@
+"""Calibration mends a manipulator that falls short by a steady factor, and leaves alone what the estimator cannot see."""
+
+import pytest
+import torch
+from torch import nn
+
+from cddfm.data import Pool
+from cddfm.manipulator import Manipulator
+from cddfm.params import FaceParams
+from cddfm.reconstruct import Reconstructor
+from cddfm.stages.calibrate import MOST, calibrate, slopes
+from cddfm.stages.twins import Pairs, Twins
+from stylespace.generator import Generator
+from tests.cddfm.standins import random_params, small_model
+
+MODEL = small_model()
+LAYOUT = MODEL.layout
+POSE = LAYOUT.slices["pose"]
+
+
+class Copying(Generator):
+    """Style codes are parameters, pictures are style codes."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+
+    def synthesise(self, s):
+        return s[:, None, None, :].expand(-1, 3, 1, -1)
+
+
+class Estimator(Reconstructor):
+    """Reads everything, shrunk to `seen`."""
+
+    def __init__(self, seen):
+        nn.Module.__init__(self)
+        self.seen = seen
+
+    def forward(self, images):
+        return FaceParams.unflatten(LAYOUT, images[:, 0, 0] * self.seen)
+
+
+class HalfHearted(Manipulator):
+    """Writes `done` of what is asked."""
+
+    def __init__(self, done):
+        nn.Module.__init__(self)
+        self.done, self.gains = done, torch.ones(LAYOUT.total)
+
+    def edit(self, s, deltas):
+        edited = s.clone()
+        for name, delta in deltas.items():
+            part = LAYOUT.slices[name]
+            edited[:, part] += self.done * self.gains[part] * delta
+        return edited
+
+
+class Exact(Twins):
+    layout = LAYOUT
+
+    def __init__(self):
+        """No generator, no world."""
+
+    def draw(self, count, randomness, attribute):
+        change = torch.zeros(count, LAYOUT.total)
+        part = LAYOUT.slices[attribute]
+        change[:, part] = torch.randn(count, part.stop - part.start, generator=randomness)
+        s = torch.randn(count, LAYOUT.total, generator=randomness)
+        return Pairs(s, s + change, s, change, change[:, :6] != 0)
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    flat = random_params(MODEL, 64).flatten()
+    monkeypatch.setattr(Pool, "take", lambda self, indices: (flat[indices][:, None, None, :].expand(-1, 3, 1, -1), flat[indices]))
+    return Pool(torch.zeros(64, 3, 1, 1, dtype=torch.uint8), flat, torch.zeros(64, 2))
+
+
+def run(done, seen, pool):
+    manipulator = HalfHearted(done)
+    before = calibrate(manipulator, Copying(), Estimator(seen), Exact(), pool, samples=64)
+    return manipulator.gains, before
+
+
+def test_what_falls_short_is_asked_for_more(pool):
+    gains, before = run(0.8, 0.7, pool)
+    assert torch.allclose(gains[POSE], torch.full((3,), 1.25), atol=1e-4)
+    assert torch.allclose(before["pose"], torch.full((3,), 0.56), atol=1e-4)
+    assert torch.allclose(gains[LAYOUT.slices["light"]], torch.full((27,), 1.25), atol=1e-4)
+    assert (gains[LAYOUT.slices["translation"]] == 1).all()
+
+
+def test_no_factor_is_beyond_the_limit(pool):
+    assert run(0.4, 0.9, pool)[0].max() <= MOST
+
+
+def test_what_is_not_seen_keeps_its_gain(pool):
+    assert (run(0.8, 0.2, pool)[0] == 1).all()
+
+
+def test_slopes():
+    asked = torch.tensor([[1.0, 0.0], [-2.0, 1.0]])
+    got = torch.tensor([[0.5, 9.0], [-1.0, 2.0]])
+    assert torch.allclose(slopes(asked, got, whole=False), torch.tensor([0.5, 2.0]))
+    assert torch.allclose(slopes(asked, got, whole=True), torch.full((2,), 4.5 / 6))
