@@ -25,6 +25,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.generator --compile --json benchmarks/results/generator.json
 	$(BIN)/python -m benchmarks.interactive --json benchmarks/results/interactive.json
 	$(BIN)/python -m benchmarks.rasterizer --json benchmarks/results/rasterizer.json
+	$(BIN)/python -m benchmarks.world --json benchmarks/results/world.json
 
 lint: setup
 	$(BIN)/ruff check .

@@ -35,6 +35,9 @@ PACKAGED_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100",
 
 HEADERS = (".h", ".cuh")
 
+EXACT = ("register_rasterize.cpp", "register_strokes.cpp", "register_surface.cpp", "strands.cpp")
+"""CPU sources that draw, without fused multiply-adds: what decides which pixel shows what must round alike on every machine."""
+
 
 class BuildError(Exception):
     """Why there is no library, in one line."""
@@ -120,10 +123,11 @@ def _cpu_steps(command: tuple[str, ...], packaging: bool) -> tuple[tuple[str, st
         command = (*command, "-DWITHOUT_AVX512")
     sources = [path for path in source_files("cpu") if path.suffix == ".cpp"]
     once = [path for path in sources if path.name.startswith("register")]
-    steps = [(f"{path.stem}.o", f"cpu/{path.name}", (*command, "-O1")) for path in once]  # torch's headers take long to optimise
+    exact = {path.name: ("-O3", "-ffp-contract=off") if path.name in EXACT else () for path in sources}
+    steps = [(f"{path.stem}.o", f"cpu/{path.name}", (*command, "-O1", *exact[path.name])) for path in once]  # torch's headers take long
     for name, flags in sets.items():
         kernel = (*command, f"-DISA={name}", *flags)
-        steps += [(f"{path.stem}-{name}.o", f"cpu/{path.name}", kernel) for path in sources if path not in once]
+        steps += [(f"{path.stem}-{name}.o", f"cpu/{path.name}", (*kernel, *exact[path.name])) for path in sources if path not in once]
     return tuple(steps)
 
 

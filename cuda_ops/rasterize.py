@@ -242,10 +242,10 @@ def interpolate(
     return corner[..., 0, :] * weight[..., 0, :] + corner[..., 1, :] * weight[..., 1, :] + corner[..., 2, :] * weight[..., 2, :]
 
 
-def vertex_normals(
-    vertices: Float[Tensor, "batch vertices 3"], triangles: Int[Tensor, "triangles 3"]
-) -> Float[Tensor, "batch vertices 3"]:
+def vertex_normals(vertices: Float[Tensor, "batch vertices 3"], triangles: Int[Tensor, "triangles 3"]) -> Float[Tensor, "batch vertices 3"]:
     """Unit normals: area-weighted means over the triangles around each vertex, outward for counter-clockwise winding."""
+    if _compiled(vertices) and native.unobserved(vertices):
+        return native.operators(vertices).vertex_normals(vertices.contiguous(), triangles.contiguous())
     planar = vertices.permute(1, 2, 0)
     a, b, c = (planar.index_select(0, corner) for corner in triangles.unbind(1))
     u, v = b - a, c - a

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cuda_ops import native
+
 SAMPLES = {"cpu": 1 << 17, "cuda": 1 << 24}
 """Samples that are drawn at once, by kind of device (as many as its cache likes); the result does not depend on it."""
 
@@ -52,9 +54,18 @@ def draw_strands(
 ) -> StrandPixels:
     """starts, ends: (ndc x, ndc y, depth), y up. width: in ndc; at least one pixel is drawn. relief: how far (in depth units per ndc of
     width) the middle of a wide lock stands out before its edges."""
-    batch, segments = shown.shape
+    segments = shown.shape[1]
     if segments > MOST_SEGMENTS:
         raise ValueError(f"{segments} segments are more than the {MOST_SEGMENTS} that one picture can hold; draw fewer or shorter strands")
+    if starts.dtype == torch.float32 and starts.device.type == "cpu" and native.load("cpu"):
+        values = (value.contiguous() for value in (starts, ends, shown, width))
+        return StrandPixels(*native.operators(starts).draw_strands(*values, resolution, relief, STEP, ALONG_STEPS, ACROSS_STEPS))
+    return _draw(starts, ends, shown, width, resolution, relief)
+
+
+def _draw(starts: Tensor, ends: Tensor, shown: Tensor, width: Tensor, resolution: int, relief: float) -> StrandPixels:
+    """The same in torch's operators."""
+    batch, segments = shown.shape
     half = resolution / 2
     x, y, depth = (starts[0] + 1) * half - 0.5, (1 - starts[1]) * half - 0.5, starts[2]
     dx, dy, away = (ends[0] - starts[0]) * half, (starts[1] - ends[1]) * half, ends[2] - starts[2]
@@ -114,7 +125,8 @@ def _scatter(nearest: Tensor, plane: Tensor, count: Tensor, segment: Tensor, bas
     column, row, distance = x + along * dx, y + along * dy, depth + along * away
     if across is not None:
         column, row = column + across * side_x, row + across * side_y
-        distance = distance - bulge * (1 - across * across).sqrt()
+        # Single precision is not rounded alike everywhere, and at a tie the last bit decides.
+        distance = distance - bulge * (1 - across * across).double().sqrt().float()
     column, row = column.round(), row.round()
     inside = (column >= 0) & (column < resolution) & (row >= 0) & (row < resolution)
     chosen = inside.nonzero().squeeze(1)

@@ -60,7 +60,7 @@ class RecipeOptions(Options):
     drawn: int = 128
     pool: int = 4_000
     learning_rate: float = 1e-3
-    calibration: int = 256
+    calibration: int = 384
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:

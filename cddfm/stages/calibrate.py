@@ -20,7 +20,10 @@ from stylespace.generator import Generator
 LEAST_SEEN = 0.3
 """Parameters of which the estimator reads less than this share of the truth cannot be calibrated, and keep their gain."""
 
-MOST = 2.0
+LEAST_DONE = 0.1
+"""Nor can those of which less than this share of what was asked arrives: what hardly moves is not a matter of more."""
+
+MOST = 3.0
 """No request is stretched or shrunk by more than this factor."""
 
 BATCH = 64
@@ -51,7 +54,7 @@ def calibrate(
         if attribute in WHOLE:
             truth = (truth * asked.square().sum(dim=0)).sum() / asked.square().sum() * torch.ones_like(truth)
         wanted = truth / before[attribute].clamp(min=1e-3)
-        able = (truth >= LEAST_SEEN) & (before[attribute] > 0.2 * truth)
+        able = (truth >= LEAST_SEEN) & (before[attribute] > LEAST_DONE * truth)
         manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
     return before
 

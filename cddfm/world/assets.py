@@ -21,8 +21,10 @@ from cddfm.world.whiskers import Follicles, make_follicles, zones_of
 from cuda_ops.rasterize import vertex_normals
 
 SKIN, REST, HAIRS, EYE, TEETH, MOUTH, TORSO, COLLAR, HAT, FRAME, EARRING = range(11)
-"""Parts that a triangle may belong to; REST is skin that the face model's mask leaves out (ears, scalp, neck), HAIRS are
-brows and lashes."""
+"""Parts that a triangle may belong to, in the order of a picture's samples; REST is skin that the face model's mask leaves out (ears,
+scalp, neck), HAIRS are brows and lashes."""
+
+PARTS = 11
 
 
 @dataclass(frozen=True)

@@ -20,39 +20,34 @@ SHARES = (0.16, 0.12, 0.13, 0.15, 0.11, 0.14, 0.10, 0.09)
 SIZE = 72
 MARGIN = 9
 LIGHTS, BOOKS = 12, 16
+CODE, IRREGULAR = 32, 200
 
 
 def backdrop(kind: Int[Tensor, batch], code: Float[Tensor, "batch 32"], resolution: int) -> Float[Tensor, "batch 3 height width"]:
     """kind indexes `KINDS`."""
     side = SIZE + 2 * MARGIN
     axis = ((torch.arange(side, device=code.device) + 0.5 - MARGIN) / SIZE) * 2 - 1
-    y, x = torch.meshgrid(-axis, axis, indexing="ij")
+    x, y = axis[None, None, :], -axis[None, :, None]
+    code = torch.cat([code, _irregular(code)], dim=1)
     picture = torch.zeros(len(code), 3, side, side, device=code.device)
     for index, draw in enumerate((_studio, _gradient, _bokeh, _room, _window, _foliage, _street, _sky)):
         rows = (kind == index).nonzero().squeeze(1)
         if len(rows):
-            picture[rows] = draw(x.expand(len(rows), -1, -1), y.expand(len(rows), -1, -1), code[rows])
+            picture[rows] = draw(x, y, code[rows])
     focus = uniform(code[:, 31])
     softness = torch.tensor([1.9, 1.9, 0.6, 2.0, 2.0, 1.8, 2.0, 1.8], device=code.device)[kind] * (0.45 + 0.9 * focus)
-    picture = _blur(picture, softness)[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    picture = _blur(picture, softness)
     return functional.interpolate(picture.clamp(min=0), size=(resolution, resolution), mode="bilinear", align_corners=False)
 
 
 def _blur(picture: Tensor, width: Float[Tensor, batch]) -> Tensor:
-    """Gaussian of its own width (pixels) for each image; beyond the border the edge goes on."""
+    """Gaussian of its own width (pixels) for each image, without the margin, which is wider than it reaches."""
     reach = 7
-    offset = torch.arange(-reach, reach + 1, device=picture.device)
-    for vertical in (True, False):
-        kernel = torch.exp(-0.5 * (offset / width[:, None].clamp(min=0.3)) ** 2)
-        kernel = kernel / kernel.sum(1, keepdim=True)
-        padded = functional.pad(picture, (0, 0, reach, reach) if vertical else (reach, reach, 0, 0), mode="replicate")
-        size = picture.shape[2]
-        total = torch.zeros_like(picture)
-        for step in range(2 * reach + 1):
-            part = padded[:, :, step : step + size] if vertical else padded[..., step : step + size]
-            total = total + part * kernel[:, step, None, None, None]
-        picture = total
-    return picture
+    place = torch.arange(picture.shape[-1], device=picture.device)
+    offset = place[None, :] - place[MARGIN:-MARGIN, None]
+    kernel = torch.exp(-0.5 * (offset / width[:, None, None].clamp(min=0.3)) ** 2) * (offset.abs() <= reach)
+    kernel = (kernel / kernel.sum(2, keepdim=True)).unsqueeze(1)
+    return kernel @ picture @ kernel.mT
 
 
 def _colour(code: Float[Tensor, "batch 3"], low: float = 0.02, high: float = 0.75, vivid: float = 0.75) -> Float[Tensor, "batch 3 1 1"]:
@@ -73,9 +68,16 @@ def _at(code: Tensor, index: int) -> Float[Tensor, "batch 1 1"]:
 
 
 def _hash(code: Tensor, index: int) -> Float[Tensor, "batch 1 1"]:
-    """Further irregular numbers in [0, 1) from the code."""
-    value = code[:, index % 32] * (1.7 + 0.61 * index) + 0.37 * code[:, (index * 7 + 3) % 32] + 0.173 * index
-    return torch.remainder(value * 5.3, 1.0)[:, None, None]
+    """One of the further irregular numbers behind the code."""
+    return code[:, CODE + index, None, None]
+
+
+def _irregular(code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch irregular"]:
+    """Numbers in [0, 1) made of the code."""
+    index = range(IRREGULAR)
+    factor, start = (code.new_tensor(values) for values in ([1.7 + 0.61 * i for i in index], [0.173 * i for i in index]))
+    other = [(i * 7 + 3) % CODE for i in index]
+    return torch.remainder((code[:, [i % CODE for i in index]] * factor + 0.37 * code[:, other] + start) * 5.3, 1.0)
 
 
 def _box(x: Tensor, y: Tensor, left: Tensor | float, right: Tensor | float, bottom: Tensor | float, top: Tensor | float) -> Tensor:
@@ -200,7 +202,7 @@ def _foliage(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
 def _street(x: Tensor, y: Tensor, code: Tensor) -> Tensor:
     """Fronts of houses with rows of windows, sky above, a pavement below."""
     sky = x.new_tensor([0.55, 0.70, 0.88])[:, None, None] * (0.7 + 0.5 * uniform(_at(code, 0))).unsqueeze(1)
-    picture = sky.expand(-1, -1, *x.shape[1:])
+    picture = sky.expand(-1, -1, y.shape[1], x.shape[2])
     for house in range(4):
         left = -1.5 + 0.8 * house + 0.3 * _hash(code, 10 + house)
         roof = 0.1 + 0.9 * _hash(code, 20 + house)

@@ -30,9 +30,22 @@ class Canvas:
 
 
 def empty_depth(solid: Solid, batch: int, size: int) -> Float[Tensor, "batch height width"]:
-    depth = torch.zeros(batch, size, size, device=solid.depth.device)
-    depth[solid.image, solid.row, solid.column] = solid.depth
-    return depth
+    depth = torch.zeros(batch * size * size, device=solid.depth.device)
+    depth.scatter_(0, (solid.image * size + solid.row) * size + solid.column, solid.depth)
+    return depth.view(batch, size, size)
+
+
+def put(planes: Float[Tensor, "channels samples"], spot: Int[Tensor, pixels], values: Float[Tensor, "channels pixels"]) -> None:
+    """Write pixels to their places in all planes."""
+    planes.scatter_(1, spot.expand(len(values), -1), values)
+
+
+def shrink(samples: Float[Tensor, "batch channels height width"], factor: int) -> Float[Tensor, "batch channels rows columns"]:
+    """Means of squares of factor² samples."""
+    if factor != 2:
+        return functional.avg_pool2d(samples, factor)
+    upper, lower = samples[..., ::2, :], samples[..., 1::2, :]
+    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]).mul_(0.25)
 
 
 def lay_out(
@@ -49,27 +62,24 @@ def lay_out(
     planes[5] = -1.0
     spot = (solid.image * size + solid.row) * size + solid.column
     one = torch.ones_like(solid.depth)
-    skin = (solid.part == SKIN).float()
-    planes[:, spot] = torch.cat(
-        [colour, one[None], skin[None], regions(solid)[None].float(), 0 * one[None], solid.normal, solid.depth[None]]
-    )
+    skin = torch.zeros_like(one)
+    skin[solid.of(SKIN)] = 1.0
+    put(planes, spot, torch.cat([colour, one[None], skin[None], regions(solid)[None], 0 * one[None], solid.normal, solid.depth[None]]))
     spot = (strands.image * size + strands.row) * size + strands.column
     region = torch.where(strands.kind == 0, REGION_HAIR, REGION_BEARD).float()
-    kept = planes[4, spot] * (strands.kind > 0).float()
+    kept = planes[4].index_select(0, spot) * (strands.kind > 0).float()
     one = torch.ones_like(strands.depth)
     lock = torch.where(strands.kind == 0, strands.lock, 0 * one)
-    planes[:, spot] = torch.cat([strand_colour, one[None], kept[None], region[None], lock[None], strand_normal, strands.depth[None]])
+    put(planes, spot, torch.cat([strand_colour, one[None], kept[None], region[None], lock[None], strand_normal, strands.depth[None]]))
     layers = planes.view(11, batch, size, size).transpose(0, 1)
     return Canvas(layers[:, :3], layers[:, 3:4], layers[:, 4:5], layers[:, 5:6], layers[:, 6:7], layers[:, 7:10], layers[:, 10:11])
 
 
-def regions(solid: Solid) -> Int[Tensor, pixels]:
+def regions(solid: Solid) -> Float[Tensor, pixels]:
     """Parts between which a draughtsman would draw a line."""
-    part = solid.part
-    region = torch.ones_like(part)
-    for kinds, number in (((EYE,), 5), ((TEETH,), 6), ((MOUTH,), 7), ((TORSO,), 10), ((COLLAR,), 11), ((HAT,), 12), ((FRAME,), 13)):
-        for kind in kinds:
-            region = torch.where(part == kind, number, region)
+    region = torch.ones_like(solid.depth)
+    for part, number in ((EYE, 5), (TEETH, 6), (MOUTH, 7), (TORSO, 10), (COLLAR, 11), (HAT, 12), (FRAME, 13)):
+        region[solid.of(part)] = number
     return region
 
 
@@ -104,9 +114,10 @@ def lock_normal(strands: Strands) -> Float[Tensor, "3 hairs"]:
 
 def _spread(values: Float[Tensor, "batch channels height width"]) -> Tensor:
     """Largest minus smallest value in a 2 × 2 neighbourhood."""
-    padded = functional.pad(values, (0, 1, 0, 1), mode="replicate")
-    highest = functional.max_pool2d(padded, 2, stride=1)
-    return highest + functional.max_pool2d(-padded, 2, stride=1)
+    highest = lowest = functional.pad(values, (0, 1, 0, 1), mode="replicate")
+    highest = torch.maximum(highest[..., 1:], highest[..., :-1])
+    lowest = torch.minimum(lowest[..., 1:], lowest[..., :-1])
+    return torch.maximum(highest[..., 1:, :], highest[..., :-1, :]) - torch.minimum(lowest[..., 1:, :], lowest[..., :-1, :])
 
 
 def is_region(canvas: Canvas, number: int) -> Bool[Tensor, "batch 1 height width"]:

@@ -12,7 +12,7 @@ from cddfm.world.looks import IRIS_ANGLE, PUPIL_ANGLE, gloss, grain, shade_plane
 from cddfm.world.scene import Scene
 from cddfm.world.stage import Stage
 from cddfm.world.surface import Solid
-from cddfm.world.vectors import dot, ramp, unit
+from cddfm.world.vectors import dot, of_each, ramp, unit
 
 CLAY = (0.50, 0.475, 0.445)
 LOCK_WIDTH = 1.05
@@ -24,13 +24,13 @@ def solid_clay(scene: Scene, stage: Stage, solid: Solid) -> Float[Tensor, "3 pix
     wobble = 0.045 * grain(solid.place, solid.place[:2] * 0 + 1.0, 5.0) + 0.03 * grain(solid.place, solid.place[:2] * 0 + 2.0, 13.0)
     normal = unit(solid.normal + torch.stack([wobble, -0.7 * wobble, 0 * wobble]))
     carved = torch.ones_like(solid.key)
-    eye = (solid.part == EYE).nonzero().squeeze(1)
+    eye = solid.of(EYE)
     spot = unit(solid.place[:, eye])
     angle = spot[2].clamp(-1, 1).acos()
     pupil = ramp(angle, PUPIL_ANGLE + 0.10, PUPIL_ANGLE + 0.02) * (1 - ramp(spot[1] - spot[0] * 0.4, 0.05, 0.12))
     rim = ramp((angle - IRIS_ANGLE).abs(), 0.06, 0.02)
     carved[eye] = (1 - 0.82 * pupil) * (1 - 0.45 * rim) * (0.86 - 0.30 * ramp(spot[1], 0.05, 0.5))
-    carved = torch.where(solid.part == MOUTH, 0.55, carved)
+    carved[solid.of(MOUTH)] = 0.55
     return lit(scene, stage, solid.image, normal, solid.key, solid.sky) * carved
 
 
@@ -38,10 +38,10 @@ def lit(scene: Scene, stage: Stage, image: Tensor, normal: Tensor, key: Tensor, 
     """Clay under the scene's light without its colour, with a cool fill from the other side and a rim from behind."""
     grey = scene.params.light.new_tensor(LUMINANCE)
     light = (scene.params.light.unflatten(1, (9, 3)) * grey).sum(-1, keepdim=True).expand(-1, -1, 3).flatten(1)
-    ambient = (stage.ambient * grey).sum(1).index_select(0, image)
-    directional = (shade_planes(normal, light.t().index_select(1, image))[0] - ambient).clamp(min=0)
-    towards = stage.towards.t().index_select(1, image)
-    strength = stage.strength.index_select(0, image)
+    ambient = of_each((stage.ambient * grey).sum(1), image)
+    directional = (shade_planes(normal, of_each(light.t(), image))[0] - ambient).clamp(min=0)
+    towards = of_each(stage.towards.t(), image)
+    strength = of_each(stage.strength, image)
     fill = dot(normal, unit(torch.stack([-towards[0], 0.1 + 0 * towards[1], 0.5 + 0 * towards[2]]))).clamp(min=0)
     behind = unit(torch.stack([-1.2 * torch.sign(towards[0]), 0.5 + 0 * towards[1], -0.55 + 0 * towards[2]]))
     rim = dot(normal, behind).clamp(min=0) ** 1.5

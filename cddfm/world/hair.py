@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cddfm.world.hairstyles import TIES, Hair
-from cddfm.world.scalp import CENTRE, CROWN_TILT, hairline, polar, polar_of, radius_at
-from cddfm.world.vectors import cross, dot, length, ramp, scatter_numbers, unit
+from cddfm.world.comb import comb_of
+from cddfm.world.hairstyles import Hair
+from cddfm.world.scalp import CENTRE, hairline, polar, polar_of, radius_at
+from cddfm.world.vectors import cross, ramp, scatter_numbers, unit
 
 GUIDES = 600
 STEPS = 14
@@ -62,13 +63,14 @@ def grow(
     noise = torch.stack([_disorder(hair, GUIDES, 2 + axis) * 2 - 1 for axis in range(3)])
     place = centre + polar(reach, azimuth) * radius_at(table, reach, azimuth)
     heading = unit(place - centre)
+    comb = comb_of(hair, front, noise)
     step = extent / (STEPS - 1)
     arrived = torch.zeros_like(reach)
     path = [place]
     for number in range(1, STEPS):
         grown = step * number
         outward = unit(place - centre)
-        wanted, arrived = _comb(hair, place, outward, grown, front, noise, arrived, extent)
+        wanted, arrived = comb.flow(place, outward, grown, arrived)
         lift = (0.55 * torch.exp(-grown / 1.5)) * (height / 1.2).clamp(max=1.2)
         wanted = unit(wanted + outward * lift + noise * (0.35 * field["frizz"]))
         follow = 0.75 if number > 1 else 0.9
@@ -77,36 +79,6 @@ def grow(
         place = _keep_out(hair, table, place, centre, height * (1 - torch.exp(-grown / 1.3)), grown, front, arrived, pressed)
         path.append(place)
     return torch.stack(path, dim=-1), extent, margin, azimuth
-
-
-def _comb(
-    hair: Hair, place: Tensor, outward: Tensor, grown: Tensor, front: Tensor, noise: Tensor, arrived: Tensor, extent: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Where a hair wants to go from here, and whether it has reached the tie."""
-    forward, part, backward, away, gravity = (hair.field(name)[:, None] for name in ("forward", "part", "backward", "outward", "gravity"))
-    x, y, z = place
-    crown = torch.tensor([0.0, math.cos(CROWN_TILT), -math.sin(CROWN_TILT)], device=x.device).view(3, 1, 1)
-    meridian = unit(outward * dot(outward, crown.expand_as(outward)) - crown)
-    side = torch.tanh((x - hair.parting[:, None]) / 0.7)
-    zero = torch.zeros_like(x)
-    over = torch.stack([side, -0.15 + zero, 0.05 - 0.25 * ramp(z, -6.0, 0.0)])
-    rear = torch.stack([zero, 0.1 + zero, zero - 1])
-    flow = meridian * torch.maximum(forward, front) + (over * part + rear * backward) * (1 - front)
-    flow = unit(flow - outward * dot(flow, outward) + 1e-4)
-    flow = flow + outward * away * 1.3 + noise * 0.06
-    tie = torch.tensor(TIES, device=x.device)[hair.field("tie").long()].t().unsqueeze(-1)
-    tied = (hair.field("tie") > 0.5).float()[:, None]
-    towards = tie - place + noise * 0.7
-    distance = length(towards)
-    arrived = torch.maximum(arrived, (distance < 1.5).float() * tied)
-    round_about = cross(towards, noise + torch.tensor([0.2, 0.9, 0.4], device=x.device).view(3, 1, 1)) + towards * (distance - 1.6)
-    tail = torch.stack([0.25 * noise[0], -1 + 0.9 * torch.exp(-grown / 8), -0.35 + zero])
-    after = torch.where((hair.field("tie") > 1.5)[:, None], unit(round_about), tail)
-    gathered = torch.where(arrived > 0.5, after, towards / distance)
-    flow = torch.where(tied > 0.5, gathered, flow)
-    fall = gravity * ramp(grown, 1.0, 9.0) * (1 - tied)
-    down = torch.stack([zero, zero - 1, zero])
-    return unit(flow * (1 - fall) + down * fall), arrived
 
 
 def _keep_out(
@@ -130,11 +102,11 @@ def _keep_out(
     inside = (reach < 2.25).float()
     wanted = distance + (torch.maximum(near, least) - distance) * inside
     place = centre + (place - centre) * (wanted / distance)
-    x, y, z = place
-    side = torch.where(x < 0, -1.0, 1.0)
-    limit = (5.0 + 0.9 * ramp(y, 2.0, -3.0) - 0.7 * ramp(y, -6.0, -11.0)) * ramp(z, -5.5, -2.5) * ramp(y, 5.5, 3.0) * (1 - front)
-    x = torch.where(grown > 4.0, side * torch.maximum(x.abs(), limit), x)
-    below = ramp(y, -8.0, -11.0)
+    x, y, z = place.unbind(0)
+    starts, stops = y.new_tensor([[2.0, -6.0, 5.5, -8.0], [-3.0, -11.0, 3.0, -11.0]]).view(2, 4, 1, 1)
+    cheek, jaw, temple, below = ramp(y, starts, stops).unbind(0)
+    limit = (5.0 + 0.9 * cheek - 0.7 * jaw) * ramp(z, -5.5, -2.5) * temple * (1 - front)
+    x = torch.where(grown > 4.0, torch.copysign(torch.maximum(x.abs(), limit), x), x)
     neck = torch.hypot(x, z + 7.0).clamp(min=1e-3)
     out = (7.0 / neck).clamp(min=1.0) - 1
     x, z = x + x * out * below, z + (z + 7.0) * out * below
@@ -152,11 +124,11 @@ def lock_offsets() -> tuple[Float[Tensor, lock], Float[Tensor, lock], Float[Tens
 
 
 def locks(
-    hair: Hair, guides: Float[Tensor, "3 batch guides steps"], extent: Tensor, azimuth: Tensor
+    hair: Hair, guides: Float[Tensor, "3 batch guides steps"], extent: Tensor, azimuth: Tensor, count: int = LOCK
 ) -> Float[Tensor, "3 batch guides lock points"]:
-    """Every hair of every lock."""
+    """The first `count` hairs of every lock."""
     device = guides.device
-    across, raised, shorter = (value.to(device).view(1, 1, LOCK, 1) for value in lock_offsets())
+    across, raised, shorter = (value[:count].to(device).view(1, 1, count, 1) for value in lock_offsets())
     share = torch.linspace(0, 1, POINTS, device=device)
     middle = _resample(guides, share)
     flow = unit(torch.cat([middle[..., 1:] - middle[..., :-1], middle[..., -1:] - middle[..., -2:-1]], dim=-1))
@@ -167,7 +139,7 @@ def locks(
     fields = {name: hair.field(name)[:, None, None, None] for name in ("wave", "curl", "clump", "frizz")}
     grown = (extent[..., None] * share)[:, :, None]
     stage = share.view(1, 1, 1, -1)
-    strays = _disorder(hair, GUIDES * LOCK, 5).unflatten(1, (GUIDES, LOCK)).unsqueeze(-1) * 2 - 1
+    strays = _disorder(hair, GUIDES * LOCK, 5).unflatten(1, (GUIDES, LOCK))[:, :, :count, None] * 2 - 1
     spread = (1 - fields["clump"] * ramp(grown, 0.5, 7.0)) * (1 + 0.5 * fields["frizz"] * stage)
     sway = 0.35 * fields["frizz"] * stage * torch.sin(5.0 * strays + 0.9 * grown)
     wave_phase = 1.05 * grown + 6.28 * hair.phase[:, 6, None, None, None] + (1.8 * torch.sin(2 * azimuth))[..., None, None] + 0.7 * strays
@@ -180,9 +152,9 @@ def locks(
     u = across * spread + sway + fields["wave"] * rooted * torch.sin(wave_phase) + fields["curl"] * rooted * torch.cos(turn)
     v = raised * spread.abs() + 0.6 * fields["wave"] * rooted * torch.sin(wave_phase + 1.3) + fields["curl"] * rooted * torch.sin(turn)
     v = v + 0.25 * fields["frizz"] * stage * strays.abs()
-    hairs = middle.unsqueeze(3) + sideways.unsqueeze(3) * u + outward.unsqueeze(3) * v
-    root = hairs[..., :1]
-    return root + (hairs - root) * (1 - (1 - shorter) * stage)
+    hairs = (sideways.unsqueeze(3) * u).add_(middle.unsqueeze(3)).add_(outward.unsqueeze(3) * v)
+    root = hairs[..., :1].clone()
+    return hairs.sub_(root).mul_(1 - (1 - shorter) * stage).add_(root)
 
 
 def _resample(guides: Float[Tensor, "3 batch guides steps"], share: Float[Tensor, points]) -> Float[Tensor, "3 batch guides points"]:
@@ -197,7 +169,7 @@ def _resample(guides: Float[Tensor, "3 batch guides steps"], share: Float[Tensor
         0.5 * (-(t**2) + t**3),
     )
     taps = [(first + offset).clamp(0, STEPS - 1) for offset in (-1, 0, 1, 2)]
-    return sum(guides.index_select(-1, tap) * weight for tap, weight in zip(taps, weights, strict=True))
+    return sum(guides.index_select(-1, tap).mul_(weight) for tap, weight in zip(taps, weights, strict=True))
 
 
 def growing(hair: Hair, margin: Float[Tensor, "batch guides"], azimuth: Tensor, extent: Tensor) -> Bool[Tensor, "batch guides lock"]:

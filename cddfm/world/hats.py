@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cddfm.world.scalp import CENTRE, polar, radius_at
-from cddfm.world.vectors import ramp, unit
+from cddfm.world.vectors import of_each, ramp, unit
 
 KINDS = ("none", "beanie", "cap", "hat", "headband")
 SHARES = (0.87, 0.045, 0.04, 0.025, 0.02)
@@ -103,8 +103,8 @@ def _brim(hats: Hats, edge: Float[Tensor, "3 batch columns"], azimuth: Tensor) -
 def paint_hat(rest: Float[Tensor, "3 pixels"], hats: Hats, image: Int[Tensor, pixels]) -> tuple[Tensor, Tensor]:
     """Reflectance and how knit and seams tilt the surface. rest: (row 0 to 1, azimuth, 1 on the brim)."""
     row, azimuth, brim = rest
-    kind = hats.kind[image]
-    first, second = (hats.colours[:, index].t().index_select(1, image) for index in range(2))
+    kind = of_each(hats.kind, image)
+    first, second = (of_each(hats.colours[:, index].t(), image) for index in range(2))
     knit = ((kind == KINDS.index("beanie")) | (kind == KINDS.index("headband"))).float()
     fold = ramp(row, 0.68, 0.70) * (kind == KINDS.index("beanie")).float()
     band = ramp(row, 0.72, 0.75) * (kind == KINDS.index("hat")).float() * (1 - brim)
@@ -113,7 +113,7 @@ def paint_hat(rest: Float[Tensor, "3 pixels"], hats: Hats, image: Int[Tensor, pi
         * (kind == KINDS.index("cap")).float()
         * (1 - brim)
     )
-    colour = first + (second - first) * torch.maximum(band, 0.8 * fold * (hats.shape[:, 1] > 0)[image].float())
+    colour = first + (second - first) * torch.maximum(band, 0.8 * fold * of_each(hats.shape[:, 1] > 0, image).float())
     colour = colour * (1 - 0.35 * seam) * (1 - 0.45 * ramp(row, 0.60, 0.675) * ramp(row, 0.70, 0.685) * knit)
     ribs = torch.sin(azimuth * 46) * (0.4 + 0.2 * torch.sin(row * 60))
     tilt = torch.stack([ribs * azimuth.cos(), 0 * ribs, -ribs * azimuth.sin()]) * (0.55 * knit)

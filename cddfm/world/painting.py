@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cddfm.world.vectors import ramp, scatter_numbers
+from cuda_ops.strokes import Strokes, lay_strokes
 
 # Cells across the picture, stroke length and width in cells, how much detail asks for them (0: everywhere), opacity.
 _LAYERS = (
@@ -23,7 +24,6 @@ _LAYERS = (
     (104.0, 2.6, 0.85, 0.52, 0.9),
     (176.0, 2.4, 0.85, 0.66, 0.85),
 )
-_REACH = 2
 
 
 def paint(
@@ -110,35 +110,8 @@ def _strokes(
     lively = 1 + (tone - 0.5) * (0.16 if number < 2 else 0.10)
     colour = colour * lively + 0.012 * torch.stack([jitter_x - 0.5, order - 0.5, jitter_y - 0.5])
     used = close > wanted * (0.55 + 0.9 * order) if wanted > 0 else torch.ones_like(close, dtype=torch.bool)
-    axis = (torch.arange(size, device=device) + 0.5) / size
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    home_row, home_column = (y * cells).floor().long(), (x * cells).floor().long()
-    best = torch.full((batch, size, size), -1.0, device=device)
-    result, relief, alpha = painted.clone(), height.squeeze(1).clone(), torch.zeros(batch, size, size, device=device)
-    flat = torch.cat([colour, heading.cos().unsqueeze(1), heading.sin().unsqueeze(1), used.float().unsqueeze(1)], dim=1).flatten(2)
-    common = torch.stack([centre_x, centre_y, order, turn]).flatten(1)
-    chosen = torch.zeros(batch, 3, size, size, device=device)
-    for down in range(-_REACH, _REACH + 1):
-        for right in range(-_REACH, _REACH + 1):
-            r, c = home_row + down, home_column + right
-            valid = (r >= 0) & (r < cells) & (c >= 0) & (c < cells)
-            cell = (r.clamp(0, cells - 1) * cells + c.clamp(0, cells - 1)).flatten()
-            stroke = flat.index_select(2, cell).view(batch, 6, size, size)
-            sx, sy, rank, bristle = common.index_select(1, cell).view(4, size, size)
-            dx, dy = (x - sx) * cells, (y - sy) * cells
-            u = dx * stroke[:, 3] + dy * stroke[:, 4]
-            v = dy * stroke[:, 3] - dx * stroke[:, 4]
-            hairs = torch.sin(v * 21 / width + 40 * bristle) * torch.sin(v * 9 / width + 17 * bristle + 0.6 * u)
-            end = (u.abs() / (0.5 * length)) ** 4 + (v.abs() / (0.5 * width)) ** 4 + 0.22 * hairs * (u / length + 0.5)
-            inside = (end < 1) & valid & (stroke[:, 5] > 0.5) & (rank > best)
-            best = torch.where(inside, rank.expand_as(best), best)
-            alpha = torch.where(inside, opacity * ramp(1 - end, 0.0, 0.25), alpha)
-            ridge = 0.5 + 0.28 * hairs + 0.30 * (v / width)
-            relief = torch.where(inside, ridge, relief)
-            chosen = torch.where(inside.unsqueeze(1), stroke[:, :3] * (1 + 0.045 * hairs).unsqueeze(1), chosen)
-    weight = alpha.unsqueeze(1)
-    result = result + (chosen - result) * weight
-    return result, torch.where(best > 0, relief, height.squeeze(1)).unsqueeze(1)
+    centre = torch.stack([centre_x, centre_y])
+    return lay_strokes(painted, height, Strokes(colour, heading, used, centre, order, turn, length, width, opacity))
 
 
 def _varnish(painted: Tensor, height: Tensor) -> Tensor:

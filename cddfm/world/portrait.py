@@ -7,57 +7,59 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cddfm.camera import Camera
-from cddfm.world.assets import EARRING, EYE, FRAME, HAIRS, HAT, MOUTH, TEETH, Assets
+from cddfm.world.assets import EARRING, EYE, FRAME, HAIRS, HAT, MOUTH, REST, SKIN, TEETH, Assets
 from cddfm.world.looks import glint, gloss, shade_planes, strand_light
 from cddfm.world.scene import Scene
 from cddfm.world.stage import Stage
 from cddfm.world.surface import Solid, Strands
-from cddfm.world.vectors import ramp, unit
+from cddfm.world.vectors import of_each, ramp, unit
 from cuda_ops.rasterize import visible_faces
 
 
 def solid_colour(scene: Scene, stage: Stage, solid: Solid) -> Float[Tensor, "3 pixels"]:
     """Light leaving every solid sample towards the camera."""
-    image, part = solid.image, solid.part
-    light = scene.params.light.t().index_select(1, image)
-    ambient = stage.ambient.t().index_select(1, image)
-    directional = (shade_planes(solid.normal, light) - ambient).clamp(min=0.0)
-    skin = (part < HAIRS).float()
-    # Red light wanders furthest inside skin: its shadows are softer and its terminator lies further round.
-    key = solid.key.clamp(min=1e-3)
-    shadow = torch.stack([key ** (1 - 0.42 * skin), key, key ** (1 + 0.08 * skin)])
-    strength = stage.strength.index_select(0, image)
-    level = directional[1] / (0.5 * strength).clamp(min=0.05)
-    bleed = skin * strength * 0.06 * torch.exp(-(((level - 0.28) / 0.22) ** 2)) * key.sqrt()
-    scattered = solid.normal.new_tensor([1.0, 0.22, 0.08])[:, None] * bleed
-    received = ambient * solid.sky + directional * shadow * (0.35 + 0.65 * solid.sky) + scattered
-    received = received.clamp(min=0.012)
-    crevice = 1 + 0.10 * (1 - solid.sky) * skin * solid.normal.new_tensor([1.0, -0.3, -0.6])[:, None]
-    colour = solid.albedo * received * crevice
-    towards = stage.towards.t().index_select(1, image)
-    highlight = _highlights(solid, towards, strength * key, ambient.mean(0) * solid.sky)
-    colour = colour + highlight
+    image, skin = solid.image, solid.of(SKIN, REST)
+    light = of_each(scene.params.light.t(), image)
+    ambient = of_each(stage.ambient.t(), image)
+    directional = (shade_planes(solid.normal, light) - ambient).clamp_(min=0.0)
+    strength = of_each(stage.strength, image)
+    key, sky = solid.key.clamp(min=1e-3), solid.sky
+    received = ambient * sky + directional * _shadow(key, skin) * (0.35 + 0.65 * sky)
+    level = (directional[1] / (0.5 * strength).clamp(min=0.05))[skin]
+    bleed = 0.06 * of_each(stage.strength, image[skin]) * torch.exp(-(((level - 0.28) / 0.22) ** 2)) * key[skin].sqrt()
+    received[:, skin] += key.new_tensor([1.0, 0.22, 0.08])[:, None] * bleed
+    colour = solid.albedo * received.clamp_(min=0.012)
+    colour[:, skin] *= 1 + 0.10 * (1 - sky[skin]) * key.new_tensor([1.0, -0.3, -0.6])[:, None]
+    colour += _highlights(solid, of_each(stage.towards.t(), image), strength * key, ambient.mean(0) * sky)
     return _eyes(stage, solid, colour)
+
+
+def _shadow(key: Float[Tensor, pixels], skin: slice) -> Float[Tensor, "3 pixels"]:
+    """Red light wanders furthest inside skin: its shadows are softer and its terminator lies further round."""
+    shadow = key.expand(3, -1).clone()
+    shadow[0, skin], shadow[2, skin] = key[skin] ** (1 - 0.42), key[skin] ** (1 + 0.08)
+    return shadow
 
 
 def _highlights(solid: Solid, towards: Tensor, key: Tensor, ambient: Tensor) -> Float[Tensor, pixels]:
     """Oil on skin (a broad and a narrow lobe), sheen of cloth, polish of metal; a soft reflection of the sky."""
-    part, normal = solid.part, solid.normal
+    normal, metal, teeth = solid.normal, solid.of(FRAME, EARRING), solid.of(TEETH)
     broad, narrow = gloss(normal, towards, 9.0), gloss(normal, towards, 42.0)
     above = ramp(normal[1] + 0.4 * normal[2], 0.1, 1.1) * ambient
     grazing = (1 - normal[2].clamp(0, 1)) ** 3
-    skin = solid.shine * (key * (0.045 * broad + 0.115 * narrow) + 0.030 * above) + 0.030 * grazing * ambient
-    polished = solid.shine * (key * (0.10 * gloss(normal, towards, 30.0) + 0.05 * broad) + 0.10 * above)
-    metal = (part == FRAME) | (part == EARRING)
-    matt = (part == MOUTH) | (part == HAT) | (part == EYE) | (part == HAIRS)
-    teeth = (part == TEETH).float() * key * 0.16 * narrow
-    plain = torch.where(metal, polished, skin)
-    return torch.where(matt, torch.zeros_like(plain), plain) + teeth
+    light = solid.shine * (key * (0.045 * broad + 0.115 * narrow) + 0.030 * above) + 0.030 * grazing * ambient
+    if metal.stop > metal.start:
+        polish = gloss(normal[:, metal], towards[:, metal] if towards.shape[1] > 1 else towards, 30.0)
+        light[metal] = solid.shine[metal] * (key[metal] * (0.10 * polish + 0.05 * broad[metal]) + 0.10 * above[metal])
+    for matt in (HAIRS, EYE, MOUTH, HAT):
+        light[solid.of(matt)] = 0.0
+    light[teeth] += key[teeth] * 0.16 * narrow[teeth]
+    return light
 
 
 def _eyes(stage: Stage, solid: Solid, colour: Tensor) -> Tensor:
     """Wet eyeballs: a window mirrored in them, and faintly the ground."""
-    rows = (solid.part == EYE).nonzero().squeeze(1)
+    rows = solid.of(EYE)
     spot = unit(solid.place[:, rows])
     low = 0.10 * ramp(spot[1], -0.12, -0.35) * ramp(spot[2], 0.86, 0.95)
     open_lid = 0.35 + 0.65 * solid.sky[rows]
@@ -66,18 +68,18 @@ def _eyes(stage: Stage, solid: Solid, colour: Tensor) -> Tensor:
     return colour
 
 
-def catch_light(stage: Stage, solid: Solid, rows: Int[Tensor, eyes], widen: float = 1.0) -> Float[Tensor, eyes]:
+def catch_light(stage: Stage, solid: Solid, rows: slice, widen: float = 1.0) -> Float[Tensor, eyes]:
     """How much of the light's reflection each of these samples of eyeballs shows."""
-    return glint(unit(solid.normal[:, rows]), stage.towards.t()[:, solid.image[rows]], widen)
+    return glint(unit(solid.normal[:, rows]), of_each(stage.towards.t(), solid.image[rows]), widen)
 
 
 def strand_colour(scene: Scene, stage: Stage, strands: Strands) -> Float[Tensor, "3 pixels"]:
     """Light leaving every hair sample."""
     image = strands.image
-    light = scene.params.light.t().index_select(1, image)
-    ambient = stage.ambient.t().index_select(1, image)
-    towards = stage.towards.t().index_select(1, image)
-    strength = stage.strength.index_select(0, image)
+    light = of_each(scene.params.light.t(), image)
+    ambient = of_each(stage.ambient.t(), image)
+    towards = of_each(stage.towards.t(), image)
+    strength = of_each(stage.strength, image)
     directional = (shade_planes(strands.mass, light) - ambient).clamp(min=0.0)
     diffuse, white, coloured = strand_light(strands.tangent, strands.mass, towards, 0.10 * strands.tone + 0.05 * strands.lock)
     short = (strands.kind > 0).float()
@@ -86,7 +88,7 @@ def strand_colour(scene: Scene, stage: Stage, strands: Strands) -> Float[Tensor,
     deep = 0.30 + 0.70 * strands.sky
     received = ambient * deep + directional * (0.25 + 0.75 * strands.key) * (0.45 + 0.75 * diffuse)
     colour = strands.colour * received * (vary * root) * 1.15
-    shine = scene.hair.shine.index_select(0, image) * (1 - 0.6 * short)
+    shine = of_each(scene.hair.shine, image) * (1 - 0.6 * short)
     gleam = strength * strands.key * shine * (0.5 + 0.5 * root)
     tinted = strands.colour / strands.colour.amax(0).clamp(min=1e-3)
     return colour + gleam * (0.045 * white + (0.02 + 0.9 * strands.colour + 0.05 * tinted * strands.colour.sqrt()) * 0.42 * coloured)

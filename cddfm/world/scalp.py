@@ -67,7 +67,7 @@ def bind_scalp(points: Float[Tensor, "vertices 3"], usable: Bool[Tensor, vertice
 def radius_table(scalp: Scalp, head: Float[Tensor, "batch vertices 3"]) -> Float[Tensor, "batch cells"]:
     """Distance of these heads' surface from `CENTRE` in the table's directions, row by row."""
     centre = torch.tensor(CENTRE, device=head.device)
-    radius = (head[:, scalp.neighbours.flatten()] - centre).square().sum(-1).sqrt()
+    radius = (head.index_select(1, scalp.neighbours.flatten()) - centre).square().sum(-1).sqrt()
     return (radius.unflatten(1, (-1, NEIGHBOURS)) * scalp.weights.flatten(0, 1)).sum(-1)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cddfm.head.build import Head
-from cddfm.world.vectors import cross, dot, unit
+from cddfm.world.vectors import cross, dot, of_each, unit
 from cuda_ops.rasterize import rasterize
 
 SIZE = 56
@@ -66,7 +66,7 @@ def light_at(
 ) -> Float[Tensor, "batch *points"]:
     """Share of the light that arrives, 0 to 1. bias: cm by which points are lifted towards the light. image: of each point, where points
     [3, pixels] belong to mixed images."""
-    axes = light.axes if image is None else light.axes.index_select(2, image)
+    axes = light.axes if image is None else of_each(light.axes, image)
     u, v, height = _coordinates(axes, points)
     x, y = (u * SIZE - 0.5).clamp(0, SIZE - 1.001), (v * SIZE - 0.5).clamp(0, SIZE - 1.001)
     column, row = x.floor(), y.floor()

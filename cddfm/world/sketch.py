@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -29,14 +30,11 @@ def sketch(
     grey = canvas.colour.new_tensor(LUMINANCE)[:, None, None]
     tone = (canvas.colour * grey).sum(1, keepdim=True).clamp(0, 1) ** (1 / 2.2)
     wall = (behind * grey).sum(1, keepdim=True).clamp(0, 1) ** (1 / 2.2)
-    axis = (torch.arange(size, device=tone.device) + 0.5) / size * 2 - 1
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    vignette = ramp(1.25 - torch.hypot(x * 0.95, y - 0.05), 0.0, 0.55)
+    x, y, vignette, grain = _sheet(size, str(tone.device))
     person = canvas.cover
     light = torch.where(person > 0.5, 0.10 + 0.95 * _local_contrast(tone, person), 0.74 + 0.26 * wall)
     dark = (1 - light).clamp(0, 1) * (0.35 + 0.65 * vignette)
     hair = (canvas.region == REGION_HAIR).float()
-    grain = _paper(x, y, size)
     pencil = _hatching(dark * (1 - 0.45 * hair), canvas.normal, x, y, code, grain, size)
     pencil = torch.maximum(pencil, _hair_strokes(tone, hair, grain))
     pencil = 1 - (1 - pencil) * (1 - _contours(canvas, grain, size)) * (1 - _details(tone, person - hair, grain, size))
@@ -55,19 +53,38 @@ def _local_contrast(tone: Tensor, person: Tensor) -> Tensor:
 
 
 def _soften(values: Tensor, width: float | int) -> Tensor:
+    """Means over squares that reach this far to each side."""
     radius = max(1, round(width))
     padded = functional.pad(values, (radius, radius, radius, radius), mode="replicate")
-    return functional.avg_pool2d(padded, 2 * radius + 1, stride=1)
+    return _run(_run(padded, 2 * radius + 1, -2), 2 * radius + 1, -1) / (2 * radius + 1) ** 2
 
 
-def _paper(x: Tensor, y: Tensor, size: int) -> Float[Tensor, "1 1 height width"]:
-    """The paper's tooth, 0 to 1: fixed, independent of the picture, as fine as the samples allow."""
+def _run(values: Tensor, count: int, dim: int) -> Tensor:
+    """Sums of `count` neighbours: of twice as many at every turn, and together those that make up the number."""
+    left, done, power = values.shape[dim] - count + 1, 0, 1
+    total = torch.zeros_like(values.narrow(dim, 0, left))
+    while True:
+        if count & power:
+            total += values.narrow(dim, done, left)
+            done += power
+        if done == count:
+            return total
+        length = values.shape[dim] - power
+        values, power = values.narrow(dim, 0, length) + values.narrow(dim, power, length), 2 * power
+
+
+@lru_cache(maxsize=4)
+def _sheet(size: int, device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What all drawings share: x and y in [−1, 1], down; the light on the sheet; the paper's tooth, 0 to 1, as fine as samples allow."""
+    axis = (torch.arange(size, device=device) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    vignette = ramp(1.25 - torch.hypot(x * 0.95, y - 0.05), 0.0, 0.55)
     u, v = x * 128, y * 128
     value = torch.zeros_like(x)
     for index in range(6):
         angle, frequency = 2.4 * index + 0.5, 1.1 + 0.47 * index
         value = value + torch.sin(frequency * (u * math.cos(angle) + v * math.sin(angle)) + 2.1 * torch.sin(0.31 * frequency * v + index))
-    return (0.5 + 0.24 * value).clamp(0, 1)[None, None]
+    return x, y, vignette, (0.5 + 0.24 * value).clamp(0, 1)[None, None]
 
 
 def _hatching(
@@ -96,7 +113,7 @@ def _hatching(
 
 def _hair_strokes(tone: Tensor, hair: Tensor, grain: Tensor) -> Float[Tensor, "batch 1 height width"]:
     """The strands' own play of light, sharpened into lines."""
-    ridge = tone - functional.avg_pool2d(functional.pad(tone, (3, 3, 3, 3), mode="replicate"), 7, stride=1)
+    ridge = tone - _soften(tone, 3)
     line = ramp(-ridge, -0.004, 0.05)
     depth = 0.30 + 0.65 * (1 - tone.clamp(0, 1)) ** 0.8
     return hair * line * depth * (0.65 + 0.35 * (1 - grain))

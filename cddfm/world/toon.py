@@ -15,7 +15,7 @@ from cddfm.world.portrait import catch_light
 from cddfm.world.scene import Scene, colour
 from cddfm.world.stage import Stage
 from cddfm.world.surface import Solid, Strands
-from cddfm.world.vectors import ramp
+from cddfm.world.vectors import of_each, ramp
 
 LOCK_WIDTH = 1.15
 LOCK_RELIEF = 0.30
@@ -47,12 +47,12 @@ def warp(points: Float[Tensor, "batch points 3"], model: MorphableModel) -> Floa
 
 def _steps(scene: Scene, stage: Stage, image: Tensor, normal: Tensor, key: Tensor, sky: Tensor) -> tuple[Tensor, Tensor]:
     """Light in three flat steps (0.62, 0.86, 1.06), and its tint."""
-    light = shade_planes(normal, scene.params.light.t().index_select(1, image))
-    ambient = stage.ambient.t().index_select(1, image)
+    light = shade_planes(normal, of_each(scene.params.light.t(), image))
+    ambient = of_each(stage.ambient.t(), image)
     grey = light.new_tensor(LUMINANCE)[:, None]
     received = ambient * sky + (light - ambient).clamp(min=0) * key
     brightest = (stage.ambient * grey.t()).sum(1) + stage.strength
-    level = (received * grey).sum(0) / brightest.index_select(0, image).clamp(min=0.1)
+    level = (received * grey).sum(0) / of_each(brightest, image).clamp(min=0.1)
     tint = light.clamp(min=0.02) / (light.clamp(min=0.02) * grey).sum(0)
     return 0.62 + 0.24 * ramp(level, 0.36, 0.41) + 0.20 * ramp(level, 0.80, 0.85), tint
 
@@ -60,17 +60,17 @@ def _steps(scene: Scene, stage: Stage, image: Tensor, normal: Tensor, key: Tenso
 def solid_tones(scene: Scene, stage: Stage, solid: Solid) -> Float[Tensor, "3 pixels"]:
     """Flat colours of solid samples."""
     level, tint = _steps(scene, stage, solid.image, solid.normal, solid.key, 0.5 + 0.5 * solid.sky)
-    bright = (solid.part == EYE) | (solid.part == TEETH)
-    level = torch.where(bright, level.clamp(min=0.92), level)
-    level = torch.where(solid.part == MOUTH, 0.45, level)
-    albedo = torch.where(solid.part == EYE, solid.albedo * 1.45, solid.albedo)
+    bright, eye, frame = solid.of(EYE, TEETH), solid.of(EYE), solid.of(FRAME)
+    level[bright] = level[bright].clamp(min=0.92)
+    level[solid.of(MOUTH)] = 0.45
+    albedo = solid.albedo.clone()
+    albedo[:, eye] *= 1.45
     bold = saturate(albedo, 1.30) * 1.14
     cool = bold.new_tensor([0.94, 0.95, 1.08])[:, None]
     colour = bold * level * torch.where(level < 0.8, cool, torch.ones_like(cool)) * (0.6 + 0.4 * tint)
-    colour = torch.where(solid.part == FRAME, solid.albedo * (0.8 + 0.4 * (level > 0.9)), colour)
-    rows = (solid.part == EYE).nonzero().squeeze(1)
-    glint = catch_light(stage, solid, rows, 2.2)
-    colour[:, rows] = colour[:, rows] + (1 - colour[:, rows]) * (glint > 0.5)
+    colour[:, frame] = solid.albedo[:, frame] * (0.8 + 0.4 * (level[frame] > 0.9))
+    glint = catch_light(stage, solid, eye, 2.2)
+    colour[:, eye] += (1 - colour[:, eye]) * (glint > 0.5)
     return colour.clamp(0, 1)
 
 
@@ -78,7 +78,7 @@ def strand_tones(scene: Scene, stage: Stage, strands: Strands, normal: Float[Ten
     """Flat colours of locks, with a band of shine round the head."""
     level, tint = _steps(scene, stage, strands.image, normal, strands.key.clamp(min=0.35), torch.ones_like(strands.sky))
     bold = saturate(strands.colour, 1.35) * 1.2 + 0.006
-    up = stage.rotation[:, :, 1].t().index_select(1, strands.image)
+    up = of_each(stage.rotation[:, :, 1].t(), strands.image)
     height = (strands.mass * up).sum(0)
     band = (
         ramp((height - 0.60 - 0.05 * strands.lock).abs(), 0.09, 0.07) * (strands.across.abs() < 0.55) * (level > 0.7) * (strands.kind == 0)

@@ -115,7 +115,7 @@ def grow_whiskers(
     batch = len(posed)
 
     def at_roots(values: Tensor) -> Float[Tensor, "3 batch hairs"]:
-        corner = values[:, follicles.corners.flatten()].unflatten(1, (-1, 3))
+        corner = values.index_select(1, follicles.corners.flatten()).unflatten(1, (-1, 3))
         mixed = corner[:, :, 0] * follicles.weights[:, :1] + corner[:, :, 1] * follicles.weights[:, 1:2]
         return (mixed + corner[:, :, 2] * follicles.weights[:, 2:]).permute(2, 0, 1).contiguous()
 

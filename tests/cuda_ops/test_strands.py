@@ -1,8 +1,21 @@
+from dataclasses import fields
+
 import pytest
 import torch
 
+from cuda_ops import native
 from cuda_ops import strands as module
 from cuda_ops.strands import draw_strands
+
+
+@pytest.fixture(params=["compiled", "torch"], autouse=True)
+def implementation(request):
+    if request.param == "compiled":
+        request.getfixturevalue("compiled")
+        yield
+    else:
+        with native.disabled():
+            yield
 
 
 def one(start: tuple[float, ...], end: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,3 +73,18 @@ def test_nothing_depends_on_chunks_or_company(monkeypatch):
     for name in ("row", "column", "segment", "along", "across", "depth"):
         assert torch.equal(getattr(whole, name), getattr(parts, name))
         assert torch.equal(getattr(whole, name)[of_second], getattr(alone, name))
+
+
+@pytest.mark.parametrize("most", [0.0, 0.3])
+def test_compiled_and_torch_code_draw_the_same(compiled, most):
+    generator = torch.Generator().manual_seed(1)
+    starts, ends = (torch.rand(3, 3, 400, generator=generator) * 3 - 1.5 for _ in range(2))
+    ends = starts + 0.2 * ends
+    starts[2], ends[2] = starts[2] + 1.2, ends[2] + 1.2  # some behind the camera, some outside the picture
+    grown, width = torch.rand(3, 400, generator=generator) < 0.9, most * torch.rand(3, 400, generator=generator)
+    drawn = draw_strands(starts, ends, grown, width, 48, relief=0.2)
+    with native.disabled():
+        expected = draw_strands(starts, ends, grown, width, 48, relief=0.2)
+    assert len(expected.row) > 1000
+    for field in fields(expected):
+        assert torch.equal(getattr(drawn, field.name), getattr(expected, field.name)), field.name

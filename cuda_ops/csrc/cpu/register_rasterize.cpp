@@ -24,24 +24,29 @@ uint64_t key_of(float inverse_depth, int64_t face) {
   return uint64_t(bits) << 32 | (0xFFFFFFFFu - uint32_t(face));
 }
 
+int next_whole(float value) {
+  const int whole = int(value);
+  return whole + (float(whole) < value);
+}
+
 // Enter a triangle into rows [top, bottom) of the buffer of keys: bits of 1/depth, then the face index counted downwards.
 void draw(const Mesh& mesh, int64_t face, bool cull, float tolerance, int first_row, int last_row, uint64_t* nearest) {
   const int64_t* corner = mesh.triangles + 3 * face;
   const float *a = mesh.screen + 3 * corner[0], *b = mesh.screen + 3 * corner[1], *c = mesh.screen + 3 * corner[2];
-  const float edge = float(mesh.resolution - 1);
-  const float top = std::max(std::ceil(std::min(std::min(a[1], b[1]), c[1])), float(first_row));
-  const float bottom = std::min(std::floor(std::max(std::max(a[1], b[1]), c[1])), float(last_row - 1));
-  if (!(top <= bottom)) return;
-  const float left = std::max(std::ceil(std::min(std::min(a[0], b[0]), c[0])), 0.0f);
-  const float right = std::min(std::floor(std::max(std::max(a[0], b[0]), c[0])), edge);
-  if (!(left <= right) || !(std::min(std::min(a[2], b[2]), c[2]) > 0)) return;
   const float x1 = b[0] - a[0], y1 = b[1] - a[1], x2 = c[0] - a[0], y2 = c[1] - a[1], area = x1 * y2 - x2 * y1;
   if (cull ? !(area < -1e-9f) : !(std::abs(area) > 1e-9f)) return;
+  // Cut to the picture, numbers are not negative, and whole ones next to them are found without a call.
+  const float low = std::max(std::min(std::min(a[1], b[1]), c[1]), float(first_row));
+  const float high = std::min(std::max(std::max(a[1], b[1]), c[1]), float(last_row - 1));
+  const float start = std::max(std::min(std::min(a[0], b[0]), c[0]), 0.0f);
+  const float end = std::min(std::max(std::max(a[0], b[0]), c[0]), float(mesh.resolution - 1));
+  if (!(low <= high) || !(start <= end) || !(std::min(std::min(a[2], b[2]), c[2]) > 0)) return;
+  const int top = next_whole(low), bottom = int(high), left = next_whole(start), right = int(end);
   const float scale = 1 / area, near = 1 / a[2], near1 = 1 / b[2] - near, near2 = 1 / c[2] - near;
-  for (int row = int(top); row <= int(bottom); ++row) {
+  for (int row = top; row <= bottom; ++row) {
     const float dy = float(row) - a[1];
     uint64_t* line = nearest + size_t(row) * mesh.resolution;
-    for (int column = int(left); column <= int(right); ++column) {
+    for (int column = left; column <= right; ++column) {
       const float dx = float(column) - a[0], one = (dx * y2 - dy * x2) * scale, two = (dy * x1 - dx * y1) * scale;
       if (!(std::min(std::min(one, two), 1 - one - two) >= -tolerance)) continue;
       const uint64_t key = key_of(std::max(near + one * near1 + two * near2, 1e-12f), face);
