@@ -12,7 +12,7 @@ from cddfm.metrics import gain
 from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import frozen_names
 
-LIMIT_MEGABYTES = 40
+LIMIT_MEGABYTES = 60
 FACES = 24
 
 

@@ -21,6 +21,9 @@ PRIOR = 2e-4
 EXPLAINED = 0.3
 """Share of the wanted motion (squared) that a direction must reach to be offered under the name."""
 
+STILL = 1e-8
+"""cm²: a mean squared motion below this is none."""
+
 SIDES = ("_L", "_R")
 
 
@@ -68,8 +71,9 @@ def solve_directions(
     moves = stacked(basis[:, chosen].astype(np.float64), basis[:, landmarks].astype(np.float64))
     wanted = stacked(face, marks)
     solutions = np.stack([_solve(moves, goal, named) for goal in wanted])
-    left = ((solutions @ moves - wanted) ** 2).sum(1)
-    share = dict(zip(goals, (1.0 - left / np.maximum((wanted**2).sum(1), 1e-12)).tolist(), strict=True))
+    left, whole = ((solutions @ moves - wanted) ** 2).sum(1), (wanted**2).sum(1)
+    # What moves no skin (a look to the side moves eyeballs) is no direction of the skin.
+    share = dict(zip(goals, np.where(whole > STILL, 1.0 - left / np.maximum(whole, STILL), 0.0).tolist(), strict=True))
     kept = _offered(share)
     table = solutions[[list(goals).index(name) for name in kept]]
     return Directions(tuple(kept), table.astype(np.float32), share)

@@ -23,6 +23,11 @@ EYES = MODEL.landmarks.numpy()[36:48]
 SHAPES, MOVES, COLOURS = 4, 8, 3
 
 
+def moves(name: str) -> np.ndarray:
+    """The built-in head's displacements of a named expression, [vertices, 3] in cm."""
+    return MODEL.expression_basis.numpy()[MODEL.expression_names.index(name)]
+
+
 def face() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The built-in head's skin: points in cm, triangles, its 68 landmarks, and the vertices of the built-in head that it consists of."""
     regions = build_head().regions
@@ -94,7 +99,7 @@ def write_flame(path: Path, protocol: int = 2, chumpy: bool = True) -> Path:
     directions[:, :, :SHAPES] = MODEL.identity_basis.numpy()[:SHAPES].transpose(1, 2, 0) / 100
     directions[:, :, 300:] = mixed(MODEL.expression_basis.numpy(), MOVES).transpose(1, 2, 0) / 100
     weights = np.zeros((count, 5))
-    weights[:, 2] = MODEL.expression_basis.numpy()[0, :, 1] < -1.0
+    weights[:, 2] = moves("jawOpen")[:, 1] < -1.0
     right, left = (np.abs(points - points[EYES[6 * k : 6 * k + 6]].mean(0)).max(1) < 0.014 for k in (0, 1))
     balls = build_head().regions["eyeballs"].numpy()
     weights[balls & left, 3], weights[balls & right, 4] = 1.0, 1.0
@@ -145,7 +150,7 @@ def write_surrey(folder: Path, blendshapes: bool = True) -> Path:
         + struct.pack("<Q", 0)
     )  # fmt: skip
     if blendshapes:
-        named = {name: MODEL.expression_basis.numpy()[k, used] * 10 for k, name in enumerate(("surprise", "happiness"))}
+        named = {name: moves(own)[used] * 10 for name, own in (("surprise", "jawOpen"), ("happiness", "mouthSmile_L"))}
         parts = [struct.pack("<Q", len(name)) + name.encode() + matrix(values.reshape(-1, 1)) for name, values in named.items()]
         (folder / "moves.bin").write_bytes(struct.pack("<Q", len(parts)) + b"".join(parts))
     return folder / "shape.bin"
