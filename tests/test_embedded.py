@@ -14,6 +14,7 @@ from domains.finetune import frozen_names
 
 LIMIT_MEGABYTES = 60
 FACES = 24
+DOMAINS = ("toon", "clay", "sketch")
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def faces(stack):
 
 def test_it_is_complete_and_small(stack):
     names = {str(path.relative_to(EMBEDDED)) for path in EMBEDDED.rglob("*.safetensors")}
-    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "base", "linear", "editor", "domains/toon")
-    assert names == {f"{name}.safetensors" for name in networks}
+    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "base", "linear", "editor")
+    assert names == {f"{name}.safetensors" for name in (*networks, *(f"domains/{domain}" for domain in DOMAINS))}
     assert sum(path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")) < LIMIT_MEGABYTES * 1e6
     card = (EMBEDDED / "MODEL_CARD.md").read_text()
     assert all(name in card for name in names)
@@ -41,9 +42,10 @@ def test_every_network_belongs_to_the_built_in_head(stack):
         assert network.layout == layout
 
 
-def test_the_toon_generator_reads_codes_exactly_as_the_portrait_generator_does(stack):
-    portrait, toon = stack.generator.state_dict(), stack.domain("toon").state_dict()
-    assert all(torch.equal(portrait[name], toon[name]) for name in frozen_names(stack.generator))
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domains_generator_reads_codes_exactly_as_the_portraits_does(stack, domain):
+    portrait, adapted = stack.generator.state_dict(), stack.domain(domain).state_dict()
+    assert all(torch.equal(portrait[name], adapted[name]) for name in frozen_names(stack.generator))
 
 
 @pytest.mark.parametrize("method", ["cddfm", "stylerig", "linear"])
