@@ -104,8 +104,8 @@ def _changed_light(light: Float[Tensor, "batch 27"], values: Mapping[str, float]
 def format_value(control: Control, value: float) -> str:
     """`+20°`, `+0.5`, `×1.2`."""
     if control.unit == "×":
-        return f"×{value:g}"
-    return f"{value:+g}{control.unit}"
+        return f"×{value:.4g}"
+    return f"{value:+.4g}{control.unit}"
 
 
 LIGHT_CONTROLS = (
