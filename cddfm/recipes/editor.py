@@ -15,9 +15,9 @@ from cddfm.predictor import Predictor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.calibrate import calibrate, describe
-from cddfm.stages.editor import ManipulatorStage, PredictorStage
+from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
-from cddfm.stages.twin_editor import TwinManipulatorStage, TwinPredictorStage, twin_population
+from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
 from cddfm.stages.twins import has_twins, twins_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
@@ -31,7 +31,7 @@ class RecipeOptions(Options):
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool: portraits, drawn at `drawn`
     pixels a side, whose encoded codes half of the twins start from. calibration: edits of each attribute on which gains are measured;
-    0 leaves them at 1.
+    0 leaves them at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -61,6 +61,7 @@ class RecipeOptions(Options):
     pool: int = 4_000
     learning_rate: float = 1e-3
     calibration: int = 384
+    corrections: int = 0
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -71,13 +72,18 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     predictor = Predictor(stack.generator.style_layout.style_dim, sizes, list(options.predictor_hidden)).to(device)
     by_twins = options.teacher == "twins" or (options.teacher == "best" and has_twins(stack))
     teaching = _Twins(options, folders, stack) if by_twins else _Estimator(options, stack)
-    stage = teaching.predictor(predictor)
+    stage = PredictorStage(
+        predictor=predictor, lessons=teaching.lessons, model=stack.model, population=teaching.population,
+        total_images=options.predictor_images, batch=teaching.predictor_batch, learning_rate=options.learning_rate,
+        check_after=options.predictor_images // 2,
+    )  # fmt: skip
     if not _train(stage, options, folders, "predictor", seconds):
         return False
     selection = stack.layers["selected"] if options.layers == "selected" else _all_layers(stack)
     networks = EditorNetworks(
         predictor=predictor.arguments,
         manipulator=dict(layers=layers, selection=selection, sizes=sizes, hidden=options.manipulator_hidden),
+        corrections=options.corrections,
     ).to(device)
     networks.predictor.load_state_dict(predictor.state_dict())
     name = "manipulator" if options.layers == "selected" else "manipulator-all-layers"
@@ -105,23 +111,20 @@ def _all_layers(stack: Stack) -> dict[str, list[str]]:
 
 
 class _Estimator:
-    """Stages in which the estimator's reading of pictures teaches."""
+    """The estimator's reading of pictures teaches."""
 
     def __init__(self, options: RecipeOptions, stack: Stack):
-        self.options = options
-        population = measure_population(stack.generator, stack.estimator, options.population, options.seed)
-        self.shared = dict(
-            generator=stack.generator, estimator=stack.estimator, model=stack.model, population=population, batch=options.batch,
-            learning_rate=options.learning_rate,
-        )  # fmt: skip
-
-    def predictor(self, network: Predictor) -> PredictorStage:
-        total = self.options.predictor_images
-        return PredictorStage(predictor=network, total_images=total, check_after=total // 2, **self.shared)
+        self.options, self.stack, self.predictor_batch = options, stack, options.batch
+        self.population = measure_population(stack.generator, stack.estimator, options.population, options.seed)
+        self.lessons = estimator_lessons(stack.generator, stack.estimator)
 
     def manipulator(self, networks: EditorNetworks) -> list[tuple[str, Any]]:
-        total = self.options.total_images
-        stage = ManipulatorStage(manipulator=networks.manipulator, predictor=networks.predictor, total_images=total, **self.shared)
+        stack, options = self.stack, self.options
+        stage = ManipulatorStage(
+            manipulator=networks.manipulator, predictor=networks.predictor, generator=stack.generator, estimator=stack.estimator,
+            model=stack.model, population=self.population, total_images=options.total_images, batch=options.batch,
+            learning_rate=options.learning_rate,
+        )  # fmt: skip
         return [("", stage)]
 
     def finish(self, networks: EditorNetworks) -> None:
@@ -129,27 +132,25 @@ class _Estimator:
 
 
 class _Twins:
-    """Stages in which twins teach: codes first, then pictures."""
+    """Twins teach: codes first, then pictures."""
 
     def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
-        self.options, self.stack = options, stack
+        self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
         resolution = stack.generator.resolution
-        pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
-        self.pool, self.twins = pool, twins_of(stack, pool)
-        population = twin_population(self.twins, options.population, options.seed)
-        self.shared = dict(twins=self.twins, population=population, learning_rate=options.learning_rate)
-
-    def predictor(self, network: Predictor) -> TwinPredictorStage:
-        total = self.options.predictor_images
-        batch = self.options.start_batch
-        return TwinPredictorStage(predictor=network, total_images=total, batch=batch, check_after=total // 2, **self.shared)
+        self.pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
+        self.twins = twins_of(stack, self.pool)
+        self.population = twin_population(self.twins, options.population, options.seed)
+        self.lessons = twin_lessons(self.twins, self.population)
 
     def manipulator(self, networks: EditorNetworks) -> list[tuple[str, Any]]:
-        options, shared = self.options, self.shared | dict(manipulator=networks.manipulator)
+        options, stack = self.options, self.stack
+        shared = dict(
+            manipulator=networks.manipulator, twins=self.twins, population=self.population, learning_rate=options.learning_rate
+        )
         start = TwinManipulatorStage(total_images=options.start_images, batch=options.start_batch, **shared)
         pictures = shared | dict(
-            generator=self.stack.generator, estimator=self.stack.estimator, learning_rate=options.learning_rate / 2,
-            resolution=min(options.resolution, self.stack.generator.resolution), style_weight=0.2,
+            generator=stack.generator, estimator=stack.estimator, learning_rate=options.learning_rate / 2,
+            resolution=min(options.resolution, stack.generator.resolution), style_weight=0.2,
         )  # fmt: skip
         return [("-start", start), ("", TwinManipulatorStage(total_images=options.total_images, batch=options.batch, **pictures))]
 

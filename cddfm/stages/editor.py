@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -35,8 +35,23 @@ CHECK_EVERY = 50
 """Steps between two looks at the predictor's variance (each look waits for the device)."""
 
 
+Lessons = Callable[[int, torch.Generator], tuple[Tensor, FaceParams]]
+"""(count, generator) → style codes [count, style_dim], and the parameters of their faces."""
+
+
+def estimator_lessons(generator: Generator, estimator: Reconstructor, unmixed: float = 0.5) -> Lessons:
+    """Random codes, and what the estimator reads off their pictures."""
+    generator.eval().requires_grad_(False), estimator.eval().requires_grad_(False)
+
+    def lessons(count: int, randomness: torch.Generator) -> tuple[Tensor, FaceParams]:
+        s = mixed_styles(generator, count, randomness, unmixed=unmixed)
+        return s, estimator(generator.synthesise(s))
+
+    return lessons
+
+
 class PredictorStage:
-    """Standardised parameters and landmarks of the predictor against the estimator's reading of the picture.
+    """Standardised parameters and landmarks of the predictor against those of the lessons.
 
     check_after: images before which variance may be low.
     """
@@ -45,21 +60,18 @@ class PredictorStage:
         self,
         *,
         predictor: Predictor,
-        generator: Generator,
-        estimator: Reconstructor,
+        lessons: Lessons,
         model: MorphableModel,
         population: Population,
         total_images: int,
         batch: int,
         learning_rate: float = 1e-3,
         landmark_weight: float = 5.0,
-        unmixed: float = 0.5,
         check_after: int = 20_000,
     ):
-        self.predictor, self.model = predictor.train(), model
-        self.generator, self.estimator = generator.eval().requires_grad_(False), estimator.eval().requires_grad_(False)
+        self.predictor, self.lessons, self.model = predictor.train(), lessons, model
         self.total_images, self.batch, self.learning_rate = total_images, batch, learning_rate
-        self.landmark_weight, self.unmixed, self.check_after = landmark_weight, unmixed, check_after
+        self.landmark_weight, self.check_after = landmark_weight, check_after
         predictor.styles.fit(population.styles)
         predictor.statistics.fit(population.params)
         self.modules = {"predictor": predictor}
@@ -69,13 +81,12 @@ class PredictorStage:
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         self.predictor.requires_grad_(True)
         with torch.no_grad():
-            s = mixed_styles(self.generator, self.batch, generator, unmixed=self.unmixed)
-            reading = self.estimator(self.generator.synthesise(s))
-            target = self.predictor.statistics.standardise(reading.flatten())
+            s, truth = self.lessons(self.batch, generator)
+            target = self.predictor.statistics.standardise(truth.flatten())
         standard = self.predictor.standard(s)
         errors = group_errors(self.model.layout, standard, target).mean(dim=0)
         predicted = project_landmarks(self.model, restored(self.predictor, standard))
-        landmarks = landmark_error(predicted, project_landmarks(self.model, reading)).mean()
+        landmarks = landmark_error(predicted, project_landmarks(self.model, truth)).mean()
         loss = errors.sum() + self.landmark_weight * landmarks
         descend(self.optimizers["predictor"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         ratio = variance_ratio(standard.detach(), target)

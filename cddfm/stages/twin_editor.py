@@ -13,13 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from cddfm.manipulator import Manipulator
-from cddfm.objectives import descend, group_errors, landmark_error, resized
-from cddfm.params import ATTRIBUTES, GROUPS, FaceParams, ParamStatistics
-from cddfm.predictor import Predictor, require_variance, variance_ratio
+from cddfm.objectives import descend, resized
+from cddfm.params import ATTRIBUTES, FaceParams, ParamStatistics
 from cddfm.reconstruct import Reconstructor
-from cddfm.render import project_landmarks
-from cddfm.stages.editor import CHECK_EVERY
-from cddfm.stages.sampling import Population, restored
+from cddfm.stages.editor import Lessons
+from cddfm.stages.sampling import Population
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
 from stylespace.objectives import picture_loss
@@ -34,51 +32,17 @@ def twin_population(twins: Twins, samples: int, seed: int = 0) -> Population:
     return Population(ParamStatistics.measure(pairs.s), ParamStatistics.measure(pairs.params), low, high)
 
 
-class TwinPredictorStage:
-    """Standardised parameters and landmarks of the predictor against the exact ones, on both codes of each pair.
+def twin_lessons(twins: Twins, population: Population, jitter: float = 0.1) -> Lessons:
+    """Both codes of pairs with `jitter` deviations of noise, and their exact parameters."""
 
-    jitter: deviations of noise on s. check_after: images before which variance may be low.
-    """
-
-    def __init__(
-        self,
-        *,
-        predictor: Predictor,
-        twins: Twins,
-        population: Population,
-        total_images: int,
-        batch: int,
-        learning_rate: float = 1e-3,
-        landmark_weight: float = 5.0,
-        jitter: float = 0.1,
-        check_after: int = 20_000,
-    ):
-        self.predictor, self.twins, self.model = predictor.train(), twins, twins.world.model
-        self.total_images, self.batch, self.learning_rate = total_images, batch, learning_rate
-        self.landmark_weight, self.jitter, self.check_after = landmark_weight, jitter, check_after
-        predictor.styles.fit(population.styles)
-        predictor.statistics.fit(population.params)
-        self.modules = {"predictor": predictor}
-        optimizer = torch.optim.AdamW(predictor.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.05)
-        self.optimizers = {"predictor": optimizer}
-
-    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        pairs = self.twins.draw(self.batch // 2, generator)
+    def lessons(count: int, randomness: torch.Generator) -> tuple[Tensor, FaceParams]:
+        pairs = twins.draw(count // 2, randomness)
         s = torch.cat([pairs.s, pairs.twin])
-        s = s + self.jitter * self.predictor.styles.deviation * torch.randn(s.shape, generator=generator).to(s.device)
+        noise = torch.randn(s.shape, generator=randomness).to(s.device)
         flat = torch.cat([pairs.params, pairs.params + pairs.change])
-        target = self.predictor.statistics.standardise(flat)
-        standard = self.predictor.standard(s)
-        errors = group_errors(self.model.layout, standard, target).mean(dim=0)
-        predicted = project_landmarks(self.model, restored(self.predictor, standard))
-        truth = project_landmarks(self.model, FaceParams.unflatten(self.model.layout, flat))
-        loss = errors.sum() + self.landmark_weight * landmark_error(predicted, truth).mean()
-        descend(self.optimizers["predictor"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
-        ratio = variance_ratio(standard.detach(), target)
-        if position >= self.check_after and position // self.batch % CHECK_EVERY == 0:
-            require_variance(float(ratio), position)
-        report = {group: error.detach() for group, error in zip(GROUPS, errors, strict=True)}
-        return {"loss": loss.detach(), "variance_ratio": ratio, **report}
+        return s + jitter * population.styles.deviation * noise, FaceParams.unflatten(twins.layout, flat)
+
+    return lessons
 
 
 class TwinManipulatorStage:
@@ -106,16 +70,14 @@ class TwinManipulatorStage:
         picture_weight: float = 10.0,
         feature_weight: float = 1.0,
         jitter: float = 0.1,
-        fit_statistics: bool = True,
     ):
         self.manipulator, self.twins, self.population = manipulator.train(), twins, population
         self.generator = None if generator is None else generator.eval().requires_grad_(False)
         self.estimator = None if estimator is None else estimator.eval().requires_grad_(False)
         self.total_images, self.batch, self.resolution, self.learning_rate = total_images, batch, resolution, learning_rate
         self.style_weight, self.picture_weight, self.feature_weight, self.jitter = style_weight, picture_weight, feature_weight, jitter
-        if fit_statistics:
-            manipulator.styles.fit(population.styles)
-            manipulator.statistics.fit(population.params)
+        manipulator.styles.fit(population.styles)
+        manipulator.statistics.fit(population.params)
         self.modules = {"manipulator": manipulator}
         self.optimizers = {"manipulator": torch.optim.Adam(manipulator.parameters(), lr=learning_rate, betas=(0.9, 0.99))}
 

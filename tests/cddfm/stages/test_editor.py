@@ -9,7 +9,7 @@ from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, GROUPS
 from cddfm.predictor import Predictor
 from cddfm.stages.augment import Strength
-from cddfm.stages.editor import CHECK_EVERY, ManipulatorStage, PredictorStage
+from cddfm.stages.editor import CHECK_EVERY, ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population, mixed_styles
 from tests.cddfm.standins import SIZES
 
@@ -37,13 +37,20 @@ def mean(reports, name):
     return sum(float(report[name]) for report in reports) / len(reports)
 
 
+def predictor_stage(shared, **options):
+    """The stage on the estimator's lessons."""
+    lessons = estimator_lessons(shared["generator"], shared["estimator"])
+    kept = {name: shared[name] for name in ("predictor", "model", "population", "batch")}
+    return PredictorStage(lessons=lessons, total_images=400, **kept, **options)
+
+
 def test_predictor_learns(parts):
-    reports = run(PredictorStage(total_images=400, learning_rate=1e-2, **parts[0]), 400)
+    reports = run(predictor_stage(parts[0], learning_rate=1e-2), 400)
     assert mean(reports[-4:], "loss") < 0.5 * mean(reports[:4], "loss")
 
 
 def test_a_collapsed_predictor_stops_training(parts):
-    stage = PredictorStage(total_images=400, learning_rate=0.0, check_after=0, **parts[0])
+    stage = predictor_stage(parts[0], learning_rate=0.0, check_after=0)
     with pytest.raises(UserError, match="collapsed"):
         run(stage, (CHECK_EVERY + 1) * stage.batch)
 

@@ -7,7 +7,8 @@ from cddfm.blocks import layout_sizes, style_layers
 from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, GROUPS
 from cddfm.predictor import Predictor
-from cddfm.stages.twin_editor import TwinManipulatorStage, TwinPredictorStage, twin_population
+from cddfm.stages.editor import PredictorStage
+from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
 from cddfm.stages.twins import Twins
 from cddfm.world import CODE_DIM, sample_codes
 from cddfm.worlds import ProceduralWorld
@@ -96,8 +97,10 @@ def test_the_editor_learns_from_twins(generator, twins):
 def test_the_predictor_learns_from_twins(generator, twins):
     torch.manual_seed(0)
     predictor = Predictor(generator.style_layout.style_dim, layout_sizes(twins.layout), (64,))
-    stage = TwinPredictorStage(
-        predictor=predictor, twins=twins, population=twin_population(twins, 64), total_images=4000, batch=16, learning_rate=5e-3
-    )
+    population = twin_population(twins, 64)
+    stage = PredictorStage(
+        predictor=predictor, lessons=twin_lessons(twins, population), model=WORLD.model, population=population, total_images=4000,
+        batch=16, learning_rate=5e-3,
+    )  # fmt: skip
     reports = run(stage, 60)
     assert float(reports[-1]["pose"]) < 0.6 * float(reports[0]["pose"])
