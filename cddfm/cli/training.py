@@ -48,6 +48,14 @@ def _run(
         say(f"{recipe}: finished, in {stack}" if finished else f"{recipe}: saved; run the same command again to go on")
 
 
+def _check_role(role: str, roles: tuple[str, ...]) -> None:
+    from cddfm.config import nearest
+    from cddfm.errors import UserError
+
+    if role not in roles:
+        raise UserError(f"there is no role {role!r}: {nearest(role, roles)}")
+
+
 def train_generator(
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
     device: Device = "auto", seconds: Seconds = None, precision: Precision = "auto",
@@ -64,12 +72,7 @@ def train_reconstruction(
     dry_run: DryRun = False, morphable: Morphable = None,
 ) -> None:  # fmt: skip
     """Train a network that reads face parameters off a picture."""
-    from cddfm.config import nearest
-    from cddfm.errors import UserError
-
-    roles = ("estimator", "judge")
-    if role not in roles:
-        raise UserError(f"there is no role {role!r}: {nearest(role, roles)}")
+    _check_role(role, ("estimator", "judge"))
     _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run, morphable, precision)
 
 
@@ -80,12 +83,7 @@ def train_recognition(
     dry_run: DryRun = False, morphable: Morphable = None,
 ) -> None:  # fmt: skip
     """Train a network that tells whom a picture shows."""
-    from cddfm.config import nearest
-    from cddfm.errors import UserError
-
-    roles = ("recogniser", "identity_judge")
-    if role not in roles:
-        raise UserError(f"there is no role {role!r}: {nearest(role, roles)}")
+    _check_role(role, ("recogniser", "identity_judge"))
     _run("recognition", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run, morphable, precision)
 
 
