@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from cddfm.errors import UserError
-from cddfm.morphable.pickles import Refused, numbers, read_pickle
+from cddfm.morphable.pickles import numbers, read_pickle
 from cddfm.morphable.raw import LARGEST_FILE, RawModel, damaged, faces
+from stylespace.closed_pickle import Refused
 
 METRE = 100.0
 SHAPES = 300

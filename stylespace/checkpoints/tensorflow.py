@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from stylespace.checkpoints.assemble import Settings, Source, assemble
-from stylespace.checkpoints.unpickle import ArrayRecord, NetworkRecord
+from stylespace.checkpoints.unpickle import NetworkRecord
+from stylespace.closed_pickle import Array
 from stylespace.generator import Generator
 from stylespace.weights import WeightsError
 
@@ -63,7 +64,7 @@ def _arrays(network: NetworkRecord, prefix: str = "", depth: int = 0) -> Iterato
     if not isinstance(variables, (list, tuple)) or not isinstance(components, dict) or depth > 2:
         raise WeightsError("one of its networks is no StyleGAN2 network record; it is damaged or of another kind")
     for name, array in variables:
-        if isinstance(array, ArrayRecord):
+        if isinstance(array, Array):
             yield prefix + name, torch.from_numpy(array.values)
         elif isinstance(array, (int, float)):
             yield prefix + name, torch.tensor(float(array))

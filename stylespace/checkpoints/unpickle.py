@@ -6,27 +6,22 @@ it, and their tensors are pickles inside the pickle. Here every allowed name is 
 * modules become `PersistentObject` (class name and attributes; the source code is dropped),
 * TensorFlow networks become `NetworkRecord`,
 * tensor storages go through `torch.load(weights_only=True)`, and tensors are cut out of them with bounds checked,
-* numpy arrays are rebuilt from raw bytes of plain number types; arrays of Python objects are refused.
-
-The reader is the standard library's Python implementation: its instructions can be overridden one by one, and its memo is a dictionary, so
-that a file cannot reserve memory by naming a large memo index, as it can in the C implementation.
+* numpy arrays are rebuilt from raw bytes of plain number types (`stylespace.closed_pickle`).
 """
 
 from __future__ import annotations
 
 import io
 import math
-import pickle
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stylespace.checkpoints.archive import load_archive, refusal
+from stylespace.closed_pickle import NUMPY, Allowed, Array, ClosedReader, Number, Refused
 from stylespace.weights import WeightsError
 
 
@@ -46,68 +41,10 @@ class NetworkRecord:
 
     state: Mapping[str, Any]
 
-    def __setstate__(self, state: object) -> None:
+    def fill(self, state: object) -> None:
         if not isinstance(state, Mapping):
             raise WeightsError("it holds a network record without a dictionary; it is damaged")
         self.state = state
-
-
-class _Number:
-    """numpy's dtype, restricted to plain numbers."""
-
-    def __init__(self, code: object, *_: object):
-        match = re.fullmatch(r"[<>=|]?([biuf])([1248])", code) if isinstance(code, str) else None
-        if match is None:
-            what = "arrays of Python objects" if str(code).lstrip("<>=|").startswith("O") else f"arrays of type {code!r}"
-            raise WeightsError(f"it holds numpy {what}, which can hide code and which no generator needs; it is refused")
-        self.kind, self.order = match[1] + match[2], "<"
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, order, subarray, names, fields = state[:5]
-        if order not in ("<", ">", "=", "|") or (subarray, names, fields) != (None, None, None):
-            raise WeightsError("it holds structured numpy arrays, which no generator needs; it is refused")
-        self.order = ">" if order == ">" else "<"
-
-    def read(self, data: object, shape: tuple[int, ...], fortran: bool = False) -> np.ndarray:
-        if not isinstance(data, (bytes, bytearray)):
-            raise WeightsError("it holds a numpy array that is not made of bytes (an array of Python objects); it is refused")
-        values = np.frombuffer(bytes(data), dtype=np.dtype(self.order + self.kind)).reshape(shape, order="F" if fortran else "C")
-        return values.astype(values.dtype.newbyteorder("="))
-
-
-class ArrayRecord:
-    """A numpy array: `values`, once the file has filled it."""
-
-    values: np.ndarray
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, number, fortran, data = state
-        self.values = number.read(data, shape, bool(fortran))
-
-
-class _ArrayClass:
-    """Stands for the name numpy.ndarray where it is an argument."""
-
-
-def _new_array(kind: object, *_: object) -> ArrayRecord:
-    if kind is not _ArrayClass:
-        raise WeightsError("it rebuilds a numpy array of another class than ndarray; it is refused")
-    return ArrayRecord()
-
-
-def _array_from_buffer(data: object, number: _Number, shape: tuple[int, ...], order: str) -> ArrayRecord:
-    array = ArrayRecord()
-    array.values = number.read(data, shape, order == "F")
-    return array
-
-
-def _scalar(number: _Number, data: object) -> float:
-    return number.read(data, ()).item()
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """How protocol 2 writes bytes."""
-    return text.encode("latin1")
 
 
 def _persistent(meta: Mapping[str, Any]) -> PersistentObject:
@@ -138,56 +75,26 @@ def _parameter(data: Tensor, *_: object) -> Tensor:
     return data
 
 
-ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("builtins", "set"): set,
-    ("__builtin__", "set"): set,
-    ("_codecs", "encode"): _encode,
-    ("dnnlib.util", "EasyDict"): EasyDict,
-    ("dnnlib.tflib.network", "Network"): NetworkRecord,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch.storage", "_load_from_bytes"): _storage,
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
-    ("numpy", "dtype"): _Number,
-    ("numpy", "ndarray"): _ArrayClass,
-    **{
-        (f"numpy.{core}.{module}", name): function
-        for core in ("core", "_core")
-        for module, name, function in (
-            ("multiarray", "scalar", _scalar),
-            ("multiarray", "_reconstruct", _new_array),
-            ("numeric", "_frombuffer", _array_from_buffer),
-        )
-    },
-}
-"""Every name that a file may use, and what stands for it."""
+class _Reader(ClosedReader):
+    """Attributes of dictionaries (state_dict's _metadata) are not needed."""
 
-FILLED = (NetworkRecord, ArrayRecord, _Number)
-"""The only things whose state a file may set after they were made."""
+    allowed: Allowed = {
+        **NUMPY,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("builtins", "set"): set,
+        ("__builtin__", "set"): set,
+        ("dnnlib.util", "EasyDict"): EasyDict,
+        ("dnnlib.tflib.network", "Network"): NetworkRecord,
+        ("torch._utils", "_rebuild_parameter"): _parameter,
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        ("torch.storage", "_load_from_bytes"): _storage,
+        ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
+    }
+    fillable = (NetworkRecord, Array, Number)
+    dropped = (dict,)
 
-
-class _Reader(pickle._Unpickler):
-    """The pickle machine with closed doors."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        known = ALLOWED.get((module_name, global_name))
-        if known is None:
-            raise refusal(f"{module_name}.{global_name}")
-        return known
-
-    def get_extension(self, code: int) -> None:
-        raise refusal(f"extension {code}")
-
-    def load_build(self) -> None:
-        state = self.stack.pop()
-        filled = self.stack[-1]
-        if isinstance(filled, FILLED):
-            filled.__setstate__(state)
-        elif not isinstance(filled, dict):  # attributes of dictionaries (state_dict's _metadata) are not needed
-            raise WeightsError(f"it tries to change a {type(filled).__name__}; files do not do that, so it is refused")
-
-    dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
+    def refusal(self, name: str) -> WeightsError:
+        return refusal(name)
 
 
 def read_pickle(file: io.BufferedIOBase) -> Any:
@@ -196,5 +103,7 @@ def read_pickle(file: io.BufferedIOBase) -> Any:
         return _Reader(file, encoding="latin1").load()
     except WeightsError:
         raise
+    except Refused as error:
+        raise WeightsError(f"it {error}; files of a known kind do not do that, so it is refused") from error
     except Exception as error:  # a damaged file can fail in any way: short reads, wrong stack, wrong types, no memory
         raise WeightsError(f"it is damaged, or no checkpoint at all ({type(error).__name__}: {error}); get it again") from error

@@ -17,7 +17,8 @@ from scipy.sparse import csc_matrix
 
 from cddfm.errors import UserError
 from cddfm.morphable import load, save_model
-from cddfm.morphable.pickles import Refused, numbers, read_pickle
+from cddfm.morphable.pickles import numbers, read_pickle
+from stylespace.closed_pickle import Refused
 from tests.cddfm.morphable import files
 
 pytestmark = pytest.mark.usefixtures("quick")
