@@ -32,9 +32,9 @@ lint: setup
 
 # Everything the embedded stack consists of, from nothing, with the public commands. Interrupted? Run it again.
 stack: setup
-	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
+	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-linear         --preset $(PRESET) --stack $(STACK)
 	$(RUN) select-layers        --preset $(PRESET) --stack $(STACK)

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cddfm.params import ParamLayout, ParamStatistics
-from cuda_ops.convolution import conv2d_down, conv2d_same
 from stylespace.code import StyleLayout
 
 
@@ -33,17 +31,6 @@ class Standardiser(nn.Module):
 
     def restore(self, standard: Float[Tensor, "batch width"]) -> Float[Tensor, "batch width"]:
         return standard * self.deviation + self.mean
-
-
-class Convolution(nn.Conv2d):
-    """A 3 × 3 convolution of stride 1 (same size) or 2 (half of an even size), by the compiled operators where there are any."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True):
-        super().__init__(inputs, outputs, 3, stride=stride, padding=1, bias=bias)
-
-    def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs out_height out_width"]:
-        y = conv2d_same(x, self.weight) if self.stride == (1, 1) else conv2d_down(functional.pad(x, (1, 0, 1, 0)), self.weight)
-        return y if self.bias is None else y + self.bias[:, None, None]
 
 
 def perceptron(widths: Sequence[int]) -> nn.Sequential:

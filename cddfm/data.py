@@ -27,6 +27,8 @@ LIVELY = 1.7
 
 BLOCK = 12_000
 ACTED = 3
+TWIN_SEED = 500_000_000
+"""What is new in a twin is drawn from its seed plus this."""
 EXPRESSIONS = 32
 """How many numbers of a code's expressions have a meaning (left and right move together)."""
 
@@ -44,6 +46,10 @@ class Pool:
 
     def to(self, device: torch.device | str) -> Pool:
         return Pool(self.images.to(device), self.params.to(device), self.codes.to(device))
+
+    def first(self, count: int) -> Pool:
+        """The first so many."""
+        return Pool(self.images[:count], self.params[:count], self.codes[:count])
 
     def reduced(self, resolution: int) -> Pool:
         """The same with pictures averaged to a lower resolution."""
@@ -81,25 +87,45 @@ def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     return codes
 
 
+def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
+    """The codes of `training_codes` with one thing changed: every fourth is lit otherwise, the others put on `ACTED` other expressions."""
+    from cddfm.world import sample_codes
+    from cddfm.world.codes import split
+
+    codes = training_codes(seeds)
+    part, other = split(codes), split(sample_codes([seed + TWIN_SEED for seed in seeds]))
+    for row, seed in enumerate(seeds):
+        if seed % 4 == 3:
+            part["light"][row] = LIVELY * other["light"][row]
+        else:
+            generator = torch.Generator().manual_seed(seed + TWIN_SEED)
+            part["expression"][row] = other["expression"][row]
+            part["expression"][row, torch.randperm(EXPRESSIONS, generator=generator)[:ACTED]] = 0.5 + 2.3 * torch.rand(
+                ACTED, generator=generator
+            )
+    return codes
+
+
 def draw_pool(
     style: str, count: int, resolution: int, device: torch.device | str, cache: Path | None = None, seed: int = 0,
-    world: World | None = None, drawn: int | None = None,
+    world: World | None = None, drawn: int | None = None, twins: bool = False,
 ) -> Pool:  # fmt: skip
     """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them.
 
     world: the procedural one when left out. drawn: pixels a side of what is drawn and kept, a multiple of the resolution, to which it is
-    then averaged; the resolution itself when left out.
+    then averaged; the resolution itself when left out. twins: draw their twins (`twin_codes`) instead.
     """
     from cddfm.world import VERSION
 
     place = world or ProceduralWorld()
     cache = cache / place.key if cache is not None else None
     drawn = drawn or resolution
+    codes_of, kind = (twin_codes, f"{style}-twins") if twins else (training_codes, style)
 
     def portraits(first: int, last: int) -> Pool:
         parts = []
         for start in range(first, last, DRAW_BATCH):
-            codes = training_codes(range(start, min(start + DRAW_BATCH, last))).to(device)
+            codes = codes_of(range(start, min(start + DRAW_BATCH, last))).to(device)
             picture, params = place.portraits(codes, drawn, style)
             images = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             parts.append(Pool(images.cpu(), params.flatten().cpu(), codes.cpu()))
@@ -107,10 +133,10 @@ def draw_pool(
 
     shards = []
     shard = 1000
-    with progress_bar(f"drawing {style}", total=count, completed=0) as advance, torch.no_grad():
+    with progress_bar(f"drawing {kind}", total=count, completed=0) as advance, torch.no_grad():
         for first in range(seed, seed + count, shard):
             last = min(first + shard, seed + count)
-            path = None if cache is None else cache / f"{style}-{drawn}-{first}-{last}-world{VERSION}.pt"
+            path = None if cache is None else cache / f"{kind}-{drawn}-{first}-{last}-world{VERSION}.pt"
             shards.append(_cached(path, lambda first=first, last=last: portraits(first, last)).reduced(resolution))
             advance(last - seed, {})
     return join(*shards).to(device)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cddfm.trunks import build_trunk, fitted
+from stylespace.trunks import build_trunk, fitted
 
 EMBED_BATCH = 128
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cddfm.blocks import Standardiser, param_layout
 from cddfm.params import FaceParams
-from cddfm.trunks import build_trunk, fitted
+from stylespace.trunks import build_trunk, fitted
 
 
 class Reconstructor(nn.Module):
@@ -43,6 +43,20 @@ class Reconstructor(nn.Module):
     def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch hidden"]:
         """The last hidden activations, for feature losses; images in [−1, 1]."""
         return self.neck(self.trunk(fitted(images, self.resolution)))
+
+    def levels(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """What it sees on the way, for losses: the last feature map of every resolution from large to small, the features, and the
+        standardised parameters."""
+        maps: list[Tensor] = []
+        x = fitted(images, self.resolution)
+        for part in self.trunk:
+            before, x = x, part(x)
+            if maps and x.shape[2:] == before.shape[2:]:
+                maps[-1] = x
+            else:
+                maps.append(x)
+        features = self.neck(x)
+        return [*maps, features, self.head(features)]
 
     def standard(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch total"]:
         """Flat parameters in units of the training labels' deviations."""

@@ -1,6 +1,7 @@
 """What was computed from a weight, kept as long as the weight lives and is not written to.
 
-A weight's version counts the writes that torch sees: optimisers and `copy_` do, `.data` does not.
+A weight's version counts the writes that torch sees. Optimisers and `copy_` are counted; `.data` and optimisers made with fused=True are
+not, and must not be used on weights of these operators.
 """
 
 from __future__ import annotations

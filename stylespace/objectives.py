@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -27,29 +27,6 @@ def r1_penalty(
     images = images.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean() * (gamma / 2)
-
-
-class PathLength(nn.Module):
-    """Path-length regulariser: E(‖Jᵀ y‖ − a)², y ~ N(0, I) per pixel, a = running mean of the lengths (a buffer)."""
-
-    def __init__(self, decay: float = 0.01):
-        super().__init__()
-        self.decay = decay
-        self.register_buffer("mean", torch.zeros([]))
-
-    def forward(
-        self,
-        images: Float[Tensor, "batch 3 height width"],
-        w_plus: Float[Tensor, "batch num_ws w_dim"],
-        generator: torch.Generator,
-    ) -> Float[Tensor, ""]:
-        """images must have been made from w_plus. generator: CPU generator of y."""
-        noise = torch.randn(images.shape, generator=generator).to(images) / (images.shape[2] * images.shape[3]) ** 0.5
-        (gradient,) = torch.autograd.grad((images * noise).sum(), w_plus, create_graph=True)
-        lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
-        with torch.no_grad():
-            self.mean.lerp_(lengths.mean(), self.decay)
-        return (lengths - self.mean.clone()).square().mean()
 
 
 def picture_loss(
@@ -87,6 +64,12 @@ def picture_losses(
         difference = functional.avg_pool2d(difference, 2)
         levels += 1
     return total / levels
+
+
+def feature_loss(seen: Sequence[Float[Tensor, "batch *_"]], wanted: Sequence[Float[Tensor, "batch *_"]]) -> Float[Tensor, ""]:
+    """Mean over levels of the L1 distance, relative to the mean size of what is wanted: the same scale for every network."""
+    levels = [(a - b).abs().mean() / b.detach().abs().mean() for a, b in zip(seen, wanted, strict=True)]
+    return torch.stack(levels).mean()
 
 
 MIDDLE_WIDTH = 0.42

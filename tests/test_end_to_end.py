@@ -13,9 +13,9 @@ from cddfm.stack import Stack
 from domains.finetune import frozen_names
 
 COMMANDS = [
-    ["train-generator"],
     ["train-reconstruction"],
     ["train-reconstruction", "--role", "judge"],
+    ["train-generator"],
     ["train-base"],
     ["select-layers"],
     ["train-editor"],
@@ -42,6 +42,14 @@ def test_the_commands_make_everything_an_edit_needs(made):
     files = {str(path.relative_to(made / "stack")) for path in (made / "stack").rglob("*") if path.is_file()}
     networks = {f"{name}.safetensors" for name in ("generator", "encoder", "estimator", "judge", "base", "editor", "domains/toon")}
     assert files == networks | {"layers.json", "layers.png"}
+
+
+def test_a_generator_needs_an_estimator_first(tmp_path):
+    result = CliRunner().invoke(
+        app, ["train-generator", "--preset", "tiny", "--stack", str(tmp_path / "stack"), "--work", str(tmp_path / "work")]
+    )
+    assert result.exit_code == 1
+    assert "run 'cddfm train-reconstruction" in " ".join(result.output.split())
 
 
 def test_the_domain_generator_keeps_every_frozen_tensor_bit_for_bit(made):

@@ -28,7 +28,16 @@ def evaluate(
         Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json and evaluation.png; the stack's when left out.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion of each of the world's portraits.")] = None,
-    world: Annotated[bool, typer.Option("--world/--no-world", help="Whether the world draws true answers (minutes, once).")] = True,
+    world: Annotated[
+        bool,
+        typer.Option("--world/--no-world", help="Whether the world draws true answers, and sets for the Fréchet distance (minutes, once)."),
+    ] = True,
+    distance_images: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000_000, help="Pictures in each set that the Fréchet distance is between (minutes, once); 0 leaves it out."
+        ),
+    ] = 5000,
     every: Annotated[bool, typer.Option("--every", help="Print a row for each expression instead of one for all.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report for programs.")] = False,
     stack: StackFolder = None,
@@ -36,10 +45,12 @@ def evaluate(
 ) -> None:
     """Measure what edits reach and what else they change: every method in every domain, by networks that trained nothing.
 
-    The world also draws the true answers; its pictures are kept in the output folder (in runs/ when there is none) and drawn once."""
+    The world also draws the true answers; its pictures are kept in the output folder (in runs/ when there is none) and drawn once;
+    a run that was interrupted goes on from them."""
     from cddfm.data import HELD_OUT_SEED
     from cddfm.device import choose_device
     from cddfm.edit import check_domain
+    from cddfm.errors import UserError
     from cddfm.evaluation.document import document, write_document
     from cddfm.evaluation.picture import draw_evaluation
     from cddfm.evaluation.run import TRUTH_STEPS, Request
@@ -49,6 +60,8 @@ def evaluate(
     from cddfm.report import say, show_json
     from cddfm.stack import Stack
 
+    if distance_images == 1:
+        raise UserError("--distance-images 1 has no covariance; give 2 or more (5000 is usual), or 0 to leave the distance out")
     networks = Stack(stack, choose_device(device))
     folder = out or networks.folder
     check_writable(folder / "evaluation.png")
@@ -58,7 +71,8 @@ def evaluate(
     cache = (out or Path("runs")) / "evaluation-world"
     first = HELD_OUT_SEED if seed is None else seed
     descent = (TRUTH_STEPS if steps is None else steps) if world else None
-    request = Request(tuple(compared), tuple(chosen), faces, first, cache, descent, scale=world)
+    images = distance_images if world else 0
+    request = Request(tuple(compared), tuple(chosen), faces, first, cache, descent, scale=world, distance_images=images)
     found = measure(networks, compared, request)
     write_document(folder / "evaluation.json", networks, compared, found)
     write_picture(folder / "evaluation.png", draw_evaluation(networks, compared, found))

@@ -1,4 +1,8 @@
-"""evaluation.json: the numbers with everything that makes them mean something."""
+"""evaluation.json: the numbers with everything that makes them mean something.
+
+Per domain `distances`; per method, domain and control `scores`; per method, domain and attribute `disentanglement`; per method, domain and
+edit `truth`; per domain and control `world`; and the `goals` that these reach or miss.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cddfm.data import HELD_OUT_SEED
-from cddfm.evaluation.goals import goals
+from cddfm.evaluation.goals import DISTANCE_MARGIN, DISTANCE_RATIO, goals
 from cddfm.evaluation.measure import VARIANTS
 from cddfm.evaluation.observe import RECOGNISERS
 from cddfm.evaluation.run import Evaluation, ours_of
@@ -50,6 +54,12 @@ DEFINITIONS = {
     "divided by the same distance among unedited faces",
     "psnr": "dB, whole picture, sRGB; `truth` compares with the world's own picture of the same person with the changed parameters",
     "ssim": "structural similarity of the whole picture",
+    "distance": "Fréchet distance (Heusel et al. 2017) between Gaussians fitted to the judge's last hidden activations, with unbiased "
+    "covariances, in squared units of the features. `generated`: `images` pictures of z ~ N(0, I) (nothing truncated, the generator's own "
+    "noise, 8 bits) against as many held-out portraits of the world in the domain's style; `of_means`: its part between the means; "
+    "`world`: these portraits against as many others of the world; `variance`: trace of the covariance of the world's; `ratio`: "
+    f"generated / world, at most {DISTANCE_RATIO:g} with a margin of {DISTANCE_MARGIN:g} for chance. Distances depend on the size of the "
+    "sets; compare equal ones",
     "goals": "values: as the judge reads them; on_the_judges_scale: gains as share, leakage for equal gain",
 }
 
@@ -77,7 +87,8 @@ def document(stack: Stack, methods: dict[str, Method], found: Evaluation) -> dic
         "resolution": stack.generator.resolution,
         "definitions": DEFINITIONS,
         "sweeps": SWEEPS,
-        "goals": [goal.record() for goal in goals(found.scores, request.methods, ours_of(request.methods))],
+        "goals": [goal.record() for goal in goals(found.scores, request.methods, ours_of(request.methods), found.distances)],
+        "distances": [distance.record() for distance in found.distances],
         "scores": [score.record() for score in found.scores],
         "disentanglement": [asdict(row) for row in found.disentangled],
         "truth": [score.record() for score in found.truth],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cddfm.evaluation.frechet import Distance, counter, domain_distance
 from cddfm.evaluation.measure import Counts, Disentangled, disentangle, make_batches, pictures_of, read_edits, set_up
 from cddfm.evaluation.observe import Observer
 from cddfm.evaluation.scores import Measured, Score, measure_sweep
@@ -14,7 +15,7 @@ from cddfm.evaluation.truth import Example, TrueScore, compare_with_truth, inver
 from cddfm.evaluation.world_scale import Sitters, scale_plan, true_changes
 from cddfm.methods import Method
 from cddfm.metrics import spread
-from cddfm.report import progress_bar
+from cddfm.report import progress_bar, say
 from cddfm.stack import Stack
 
 OURS = "cddfm"
@@ -27,7 +28,8 @@ TRUTH_STEPS = 60
 @dataclass(frozen=True)
 class Request:
     """What to evaluate. cache: folder of the world's pictures, which are drawn once. steps: of inversions of the world's portraits; None
-    leaves the comparison with the world's own answers out. scale: whether the judge is measured on the world's true changes."""
+    leaves the comparison with the world's own answers out. scale: whether the judge is measured on the world's true changes.
+    distance_images: how many pictures of each kind the Fréchet distance is between; 0 leaves it out."""
 
     methods: Sequence[str]
     domains: Sequence[str]
@@ -36,6 +38,7 @@ class Request:
     cache: Path
     steps: int | None = TRUTH_STEPS
     scale: bool = True
+    distance_images: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Evaluation:
     disentangled: list[Disentangled] = field(default_factory=list)
     truth: list[TrueScore] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    distances: list[Distance] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,13 +64,14 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
     """Scores of every method in every domain on faces of seeds [seed, seed + faces)."""
     counts, observer = Counts.of(request.faces), Observer(stack)
     found = Evaluation(request, counts, missing=observer.missing)
+    _measure_distances(stack, found)
     reader = methods[ours_of(list(methods))]
     plan = make_plan(stack.model, request.faces)
     sitters = {domain: Sitters.of(stack.world, counts.sitters, domain, stack.generator.resolution) for domain in request.domains
                if domain in stack.world.styles}  # fmt: skip
     total = len(request.domains) * pictures_of(counts, edits_of(plan), len(methods)) + _world_pictures(sitters, len(methods), request)
     with progress_bar("evaluating", total=total) as advance:
-        drawn = _counter(advance)
+        drawn = counter(advance)
         batches = make_batches(stack, reader, plan, request.faces, request.seed)
         for domain in request.domains:
             bench = set_up(stack.domain(domain), observer, counts, stack.model.layout, batches, drawn)
@@ -83,6 +88,18 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
         if request.steps is not None:
             _compare_with_truth(stack, observer, methods, found, sitters, drawn)
     return found
+
+
+def _measure_distances(stack: Stack, found: Evaluation) -> None:
+    """Before all else: the world draws for minutes, and who interrupts that loses nothing that was measured."""
+    request = found.request
+    for domain in request.domains if request.distance_images else ():
+        if domain in stack.world.styles:
+            found.distances.append(domain_distance(stack, domain, request.distance_images, request.cache))
+        else:
+            reason = f"the world draws no {domain!r}, only {', '.join(stack.world.styles)}"
+            found.missing[f"distance, {domain}"] = reason
+            say(f"without the Fréchet distance of {domain!r}: {reason}")
 
 
 def _compare_with_truth(
@@ -107,14 +124,3 @@ def _world_pictures(sitters: Mapping[str, Sitters], methods: int, request: Reque
         total += len(people.codes) * (1 + edits_of(scale_plan(people.world))) if request.scale else 0
         total += true_pictures(people, methods, index == 0) if request.steps is not None else 0
     return total
-
-
-def _counter(advance: Callable[[int, Mapping[str, float]], None]) -> Callable[[int], None]:
-    done = 0
-
-    def drawn(count: int) -> None:
-        nonlocal done
-        done += count
-        advance(done, {})
-
-    return drawn

@@ -168,5 +168,3 @@ def world_record(domain: str, world: Measured) -> dict[str, Any]:
     """The judge's own scale for one control, as plain values."""
     row = {"domain": domain, "control": world.control, "edits": world.edits, "judge_slope": world.gain, **world.details, **world.extras}
     return row | {"leakage": dict(world.leakage), "leaked_on_others": world.leaked}
-
-

@@ -1,4 +1,4 @@
-"""What is printed: scores by control, the world's answers, and the goals."""
+"""What is printed: scores by control, the world's answers, generators beside the world, and the goals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ COLUMNS = (
 
 
 def show_evaluation(found: Evaluation, every: bool = False) -> None:
-    """Three tables on stdout; every: a row for each expression instead of one for all."""
+    """Four tables on stdout; every: a row for each expression instead of one for all."""
     _show_scores(found, every)
     if found.truth:
         _show_truth(found)
+    if found.distances:
+        _show_distances(found)
     _show_goals(found)
 
 
@@ -97,10 +99,17 @@ def _show_truth(found: Evaluation) -> None:
     show_table(title, ("domain", "method", "edit", "PSNR dB", "SSIM", "identity", "by the trained"), rows, breaks)
 
 
+def _show_distances(found: Evaluation) -> None:
+    rows = [(d.domain, d.generated, d.of_means, d.world, d.ratio, d.variance) for d in found.distances]
+    images, features = found.distances[0].images, found.distances[0].features
+    title = f"Fréchet distance in the judge's {features} features, between sets of {images} pictures"
+    show_table(title, ("domain", "generated to world", "of means", "world to world", "ratio", "variance of world"), rows)
+
+
 def _show_goals(found: Evaluation) -> None:
     methods, ours = found.request.methods, ours_of(found.request.methods)
     rows: list[Cells] = []
-    for goal in goals(found.scores, methods, ours):
+    for goal in goals(found.scores, methods, ours, found.distances):
         numbers = [goal.values[method] for method in methods]
         rows.append((goal.name, goal.target, *numbers, _yes(goal.met), goal.scaled[ours], _yes(goal.met_on_scale)))
     if not rows:

@@ -30,19 +30,20 @@ class RecipeOptions(Options):
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool: portraits, drawn at `drawn`
-    pixels a side, whose encoded codes half of the twins start from. calibration: edits of each attribute on which gains are measured;
-    0 leaves them at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
+    pixels a side, whose encoded codes half of the twins start from; twins: of how many of them the twins are drawn as well.
+    calibration: edits of each attribute on which gains are measured; 0 leaves them at 1. corrections: Newton
+    steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             predictor_images=16, start_images=16, start_batch=8, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8,
-            population=32, drawn=16, pool=8, resolution=16, calibration=8,
+            population=32, drawn=16, pool=8, twins=8, resolution=16, calibration=8,
         ),
         "small": {},
         "large": dict(
             predictor_images=2_000_000, start_images=2_000_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512,
-            pool=20_000, resolution=128,
+            pool=60_000, twins=60_000, resolution=128,
         ),
     }  # fmt: skip
 
@@ -58,7 +59,8 @@ class RecipeOptions(Options):
     manipulator_hidden: int = 256
     population: int = 4_000
     drawn: int = 128
-    pool: int = 4_000
+    pool: int = 10_000
+    twins: int = 10_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0
@@ -77,7 +79,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         total_images=options.predictor_images, batch=teaching.predictor_batch, learning_rate=options.learning_rate,
         check_after=options.predictor_images // 2,
     )  # fmt: skip
-    if not _train(stage, options, folders, "predictor", seconds):
+    if not _train(stage, options.model_copy(update={"layers": "selected"}), folders, "predictor", seconds):  # the same for either choice
         return False
     selection = stack.layers["selected"] if options.layers == "selected" else _all_layers(stack)
     networks = EditorNetworks(
@@ -138,7 +140,10 @@ class _Twins:
         self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
         resolution = stack.generator.resolution
         self.pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
-        self.twins = twins_of(stack, self.pool)
+        drawn = draw_pool(
+            SOURCE, options.twins, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn, twins=True
+        )
+        self.twins = twins_of(stack, self.pool, drawn)
         self.population = twin_population(self.twins, options.population, options.seed)
         self.lessons = twin_lessons(self.twins, self.population)
 

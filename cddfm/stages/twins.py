@@ -1,26 +1,28 @@
 """Twins: pairs of style codes of one scene before and after a known change of its face, where the generator's z is a scene code.
 
-The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.train). So
+The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.joint). So
 the code of the same person in the same place, but turned, laughing or lit from elsewhere, is known exactly, and with it what an edit should
 have written into s. No picture needs to be read for this; generators from elsewhere have no twins.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cddfm.data import EXPRESSIONS, Pool, training_codes
 from cddfm.errors import UserError
-from cddfm.params import ATTRIBUTES, GROUPS
+from cddfm.params import ATTRIBUTES, GROUPS, ParamLayout
 from cddfm.stack import Stack
 from cddfm.world import VERSION
 from cddfm.world.codes import split
 from cddfm.worlds import World
-from domains.train import code_rotation, latent_of
+from domains.codes import code_rotation, latent_of
+from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import read_notes
 
@@ -42,7 +44,6 @@ GAZE_SHARE = 0.1
 LIGHT_STEPS = 3
 """Newton steps that give the light back after a turn (who turns away is lit otherwise in the world)."""
 
-
 ENCODE_BATCH = 128
 
 
@@ -58,12 +59,44 @@ class Pairs:
     edited: Bool[Tensor, "batch groups"]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Portraits and their twins as an encoder sees them. w, twin: its codes of both. params, change: flat. attribute: what alone changed,
+    as its place in `ATTRIBUTES`."""
+
+    w: Float[Tensor, "n w_dim"]
+    twin: Float[Tensor, "n w_dim"]
+    params: Float[Tensor, "n total"]
+    change: Float[Tensor, "n total"]
+    attribute: Int[Tensor, " n"]
+
+    @staticmethod
+    def of(encoder: Encoder, portraits: Pool, twins: Pool, layout: ParamLayout) -> Drawn:
+        """From pools of the same seeds; pairs in which not exactly one attribute changed are left out."""
+        change = twins.params - portraits.params
+        touched = torch.stack([(change[:, layout.slices[name]] != 0).any(dim=1) for name in ATTRIBUTES], dim=1)
+        rows = (touched.sum(dim=1) == 1).nonzero()[:, 0]
+        w, twin = (encoded(encoder, pool)[rows] for pool in (portraits, twins))
+        return Drawn(w, twin, portraits.params[rows], change[rows], touched[rows].float().argmax(dim=1))
+
+    def places(self, attribute: str) -> Int[Tensor, " some"]:
+        """The pairs in which this attribute changed."""
+        return (self.attribute == ATTRIBUTES.index(attribute)).nonzero()[:, 0]
+
+
+@torch.no_grad()
+def encoded(encoder: Encoder, pool: Pool) -> Float[Tensor, "n w_dim"]:
+    """w of every picture of a pool."""
+    return torch.cat([encoder(pool.take(part)[0]) for part in torch.arange(len(pool)).split(ENCODE_BATCH)])
+
+
 class Twins:
     """Draws `Pairs` for one generator.
 
-    world: what the scene codes speak of. w: codes [n, w_dim] that an encoder gives pictures whose scene codes are `codes`: half
-    of the pairs start there, and what the encoder found and the mapping does not know is kept on the way to the twin. both: chance of a
-    second edited attribute.
+    world: what the scene codes speak of. w: codes [n, w_dim] that an encoder gives pictures whose scene codes are `codes`: half of the
+    pairs start there, and what the encoder found and the mapping does not know is kept on the way to the twin. drawn: pairs that were both
+    drawn and encoded; they stand for those of that half in which their attribute alone is edited. both: chance of a second edited
+    attribute.
     """
 
     def __init__(
@@ -72,9 +105,10 @@ class Twins:
         world: World,
         codes: Float[Tensor, "n code"] | None = None,
         w: Float[Tensor, "n w_dim"] | None = None,
+        drawn: Drawn | None = None,
         both: float = 0.2,
     ):
-        self.generator, self.world, self.codes, self.w, self.both = generator, world, codes, w, both
+        self.generator, self.world, self.codes, self.w, self.drawn, self.both = generator, world, codes, w, drawn, both
         self.layout = world.model.layout
         self.meant = {
             "identity": self.layout.identity, "expression": EXPRESSIONS, "albedo": self.layout.albedo, "pose": 3, "light": LIGHT_NUMBERS,
@@ -109,8 +143,24 @@ class Twins:
             end = torch.cat([end[:encoded] + found - start[:encoded], end[encoded:]])
             start = torch.cat([found, start[encoded:]])
         end = torch.where((change != 0).any(dim=1, keepdim=True), end, start)  # numbers below an expression's threshold say nothing
+        params = before.flatten()
+        if encoded and self.drawn is not None:
+            self._take_drawn(self.drawn, encoded, edited, (start, end, params, change), randomness)
         s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
-        return Pairs(s, twin, before.flatten(), change, edited)
+        return Pairs(s, twin, params, change, edited)
+
+    def _take_drawn(
+        self, drawn: Drawn, encoded: int, edited: Bool[Tensor, "batch groups"], pairs: Sequence[Tensor], randomness: torch.Generator
+    ) -> None:
+        """Put drawn pairs into the encoded half, where what alone is edited is what alone changed in them."""
+        for attribute in ATTRIBUTES:
+            places = drawn.places(attribute)
+            rows = edited[:encoded, GROUPS.index(attribute)] & (edited[:encoded].sum(dim=1) == 1)
+            rows = rows.nonzero()[:, 0]
+            if len(places) and len(rows):
+                chosen = places[torch.randint(len(places), (len(rows),), generator=randomness).to(places.device)]
+                for tensor, source in zip(pairs, (drawn.w, drawn.twin, drawn.params, drawn.change), strict=True):
+                    tensor[rows] = source[chosen]
 
     def changed(
         self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator
@@ -177,8 +227,9 @@ def has_twins(stack: Stack) -> bool:
     return read_notes(stack.path("generator")).get("world") == VERSION
 
 
-def twins_of(stack: Stack, pool: Pool | None = None) -> Twins:
-    """The twins of a stack's generator; with a pool of portraits, half of them start from what the encoder makes of those.
+def twins_of(stack: Stack, pool: Pool | None = None, twins: Pool | None = None) -> Twins:
+    """The twins of a stack's generator; with a pool of portraits, half of them start from what the encoder makes of those, and with a pool
+    of their drawn twins (of the first so many), these serve as well.
 
     Raises UserError when the generator has none.
     """
@@ -186,7 +237,5 @@ def twins_of(stack: Stack, pool: Pool | None = None) -> Twins:
         raise UserError(f"the generator of {stack.folder} was not trained on the world as it is now; use answers=base, or train it again")
     if pool is None:
         return Twins(stack.generator, stack.world)
-    indices = torch.arange(len(pool)).split(ENCODE_BATCH)
-    with torch.no_grad():
-        w = torch.cat([stack.encoder(pool.take(part)[0]) for part in indices])
-    return Twins(stack.generator, stack.world, pool.codes, w)
+    drawn = None if twins is None else Drawn.of(stack.encoder, pool.first(len(twins)), twins, stack.model.layout)
+    return Twins(stack.generator, stack.world, pool.codes, encoded(stack.encoder, pool), drawn)

@@ -7,7 +7,7 @@ from torch import nn
 from cddfm.errors import UserError
 from cddfm.precision import choose_precision, convolving_in
 from cuda_ops import native
-from domains.train import Adversarial
+from domains.finetune import Finetune
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -31,7 +31,7 @@ class Reader(nn.Module):
 def networks() -> tuple[Generator, Encoder, Discriminator]:
     torch.manual_seed(0)
     small = {"resolution": 16, "channel_base": 128, "channel_max": 16}
-    return Generator(z_dim=24, w_dim=16, mapping_layers=2, **small), Encoder(w_dim=16, **small), Discriminator(**small)
+    return Generator(z_dim=24, w_dim=16, mapping_layers=2, **small), Encoder(16, w_dim=16, width=8, hidden=16), Discriminator(**small)
 
 
 def test_processors_stay_in_float32_and_unknown_names_are_refused() -> None:
@@ -83,17 +83,16 @@ NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no C
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, NO_GPU])])
 def test_an_adversarial_step_with_all_its_penalties_runs_in_it(device: str) -> None:
-    generator, encoder, discriminator = (network.to(device) for network in networks())
+    source, _, discriminator = (network.to(device) for network in networks())
 
     def reals(position, count, randomness):
-        images = torch.randn(count, 3, 16, 16, generator=randomness).clamp(-1, 1)
-        return images.to(device), torch.randn(count, 3, generator=randomness).to(device)
+        return torch.randn(count, 3, 16, 16, generator=randomness).clamp(-1, 1).to(device)
 
-    stage = Adversarial(generator, encoder, discriminator, reals, batch=4, total_images=40)
+    stage = Finetune(source, discriminator, reals, batch=4, total_images=40)
     before = [parameter.clone() for parameter in discriminator.parameters()]
     with native.disabled(), convolving_in("bf16", stage.modules.values()):
         metrics = stage.step(0, torch.Generator().manual_seed(0))
-    assert {"r1", "path", "picture"} <= metrics.keys()
+    assert {"r1", "adversarial", "structure"} <= metrics.keys()
     assert all(torch.isfinite(torch.as_tensor(value)) for value in metrics.values())
     assert all(parameter.dtype == torch.float32 for parameter in discriminator.parameters())
     assert any(not torch.equal(*pair) for pair in zip(before, discriminator.parameters(), strict=True))

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from cddfm.recognise import EMBED_BATCH, Recogniser, verification
-from cddfm.trunks import TRUNKS
+from stylespace.trunks import TRUNKS
 from stylespace.weights import load_network, save_network
 
 

@@ -5,7 +5,7 @@ import torch
 
 from cddfm.params import FaceParams, ParamStatistics
 from cddfm.reconstruct import Reconstructor
-from cddfm.trunks import TRUNKS
+from stylespace.trunks import TRUNKS
 from stylespace.weights import load_network, save_network
 from tests.cddfm.standins import SIZES
 
@@ -23,6 +23,17 @@ def test_reads_pictures_of_any_size_and_survives_saving(architecture, tmp_path):
     save_network(tmp_path / "network.safetensors", network)
     assert torch.equal(load_network(tmp_path / "network.safetensors", Reconstructor)(images).flatten(), params.flatten())
     assert network.features(images).shape == (2, 16)
+
+
+@pytest.mark.parametrize("architecture", TRUNKS)
+def test_its_levels_go_from_maps_to_parameters(architecture):
+    torch.manual_seed(0)
+    network = Reconstructor(architecture, 32, SIZES, width=8, hidden=16).eval()
+    images = torch.randn(2, 3, 32, 32).clamp(-1, 1)
+    *maps, features, standard = network.levels(images)
+    assert [level.shape[2] for level in maps] == [16, 8, 4]
+    assert torch.allclose(features, network.features(images), atol=1e-6)
+    assert torch.allclose(standard, network.standard(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", TRUNKS)

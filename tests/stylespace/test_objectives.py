@@ -5,11 +5,10 @@ import torch
 from torch import nn
 
 from stylespace.discriminator import Discriminator
-from stylespace.generator import Generator
 from stylespace.objectives import (
-    PathLength,
     discriminator_loss,
     ema_update,
+    feature_loss,
     generator_loss,
     picture_loss,
     picture_losses,
@@ -38,24 +37,6 @@ def test_r1_reaches_every_weight_that_matters():
     assert network.blocks[0].conv0.weight.grad.abs().max() > 0
 
 
-def test_path_length_of_a_linear_map():
-    """Pictures a · w: ‖Jᵀ y‖ = |a| · |y|, so the mean goes there and the penalty to zero."""
-    path, random = PathLength(decay=0.2), torch.Generator().manual_seed(0)
-    for _ in range(40):
-        w_plus = torch.randn(16, 1, 3 * 64, requires_grad=True)
-        penalty = path(2.0 * w_plus.view(16, 3, 8, 8), w_plus, random)
-    assert float(path.mean) == pytest.approx(2.0 * math.sqrt(3), rel=0.05)
-    assert float(penalty) < 0.2
-
-
-def test_path_length_has_gradients_in_the_generator():
-    torch.manual_seed(0)
-    network = Generator(8, 8, 8, channel_base=64, channel_max=8, mapping_layers=1)
-    w_plus = network.broadcast(torch.randn(2, 8).requires_grad_())
-    PathLength()(network.synthesise(network.styles(w_plus)), w_plus, torch.Generator().manual_seed(0)).backward()
-    assert network.synthesis.b8.conv0.weight.grad.abs().max() > 0
-
-
 def test_picture_loss_is_zero_only_for_equal_pictures_and_sees_blur():
     picture = torch.rand(2, 3, 32, 32) * 2 - 1
     assert float(picture_loss(picture, picture)) == 0.0
@@ -72,6 +53,13 @@ def test_picture_loss_grows_with_displacement():
     picture[:, :, 28:36, 10:18] = 1.0
     losses = [float(picture_loss(picture.roll(shift, 3), picture)) for shift in (2, 4, 8, 16)]
     assert losses == sorted(losses)
+
+
+def test_feature_loss_is_relative_to_what_is_wanted():
+    wanted = [torch.full((2, 3, 4, 4), 2.0), torch.full((2, 5), -10.0)]
+    assert float(feature_loss(wanted, wanted)) == 0.0
+    assert float(feature_loss([level * 1.5 for level in wanted], wanted)) == pytest.approx(0.5)
+    assert float(feature_loss([wanted[0], wanted[1] * 0], wanted)) == pytest.approx(0.5)
 
 
 def test_moving_average():

@@ -55,6 +55,9 @@ class Reader:
         self.layout, self.strength = model.layout, strength
         self.arguments = {"architecture": "spelled"}
 
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)[:, : self.layout.total] * STRENGTH
+
     def __call__(self, images: Tensor) -> FaceParams:
         return FaceParams.unflatten(self.layout, images.flatten(1)[:, : self.layout.total] * STRENGTH * self.strength)
 

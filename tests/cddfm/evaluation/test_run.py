@@ -123,6 +123,30 @@ def test_three_forms(compared: Evaluation, tmp_path: Path, capsys: pytest.Captur
     assert min(draw_evaluation(stack, methods, compared).size) > 500
 
 
+def test_generators_are_compared_with_the_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In every domain that the world can draw; the others are named."""
+    stack = SpelledStack(tmp_path)
+    methods = {"cddfm": Moves(stack.model)}
+    found = run(tmp_path, methods, faces=4, domains=("portrait", "oil"), scale=False, distance_images=40)
+    assert [row.domain for row in found.distances] == ["portrait"]
+    reason = "the world draws no 'oil', only portrait, toon"
+    assert found.missing["distance, oil"] == reason
+    report = json.loads(json.dumps(document(stack, methods, found)))
+    (row,) = report["distances"]
+    assert {"images": 40, "domain": "portrait"}.items() <= row.items()
+    assert row["ratio"] == pytest.approx(row["generated"] / row["world"])
+    assert len({*row["world_seeds"], row["generated_seed"]}) == 3
+    assert "distance" in report["definitions"]
+    name = "Fréchet distance, portrait / the world's own"
+    (goal,) = (goal for goal in report["goals"] if goal["goal"] == name)
+    assert goal["values"]["cddfm"] == row["ratio"]
+    show_evaluation(found)
+    printed = capsys.readouterr()
+    assert "between sets of 40 pictures" in printed.out
+    assert name in printed.out
+    assert reason in " ".join(printed.err.split())
+
+
 def test_without_recognisers_the_columns_are_empty(tmp_path: Path) -> None:
     stack = SpelledStack(tmp_path, identity=False)
     methods = {"cddfm": Moves(stack.model)}

@@ -11,7 +11,7 @@ from tests.cddfm.morphable.conftest import SHARED
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHARED.is_dir(), reason="the models are not here")]
 
 MODELS = {"ict": "ict_facekit/ict_facekit_light.npz", "surrey": "surrey_face_model/sfm_shape_3448.bin"}
-COMMANDS = [["train-reconstruction"], ["train-reconstruction", "--role", "judge"], ["train-base"], ["select-layers"], ["train-editor"],
+COMMANDS = [["train-generator"], ["train-reconstruction", "--role", "judge"], ["train-base"], ["select-layers"], ["train-editor"],
             ["adapt-domain", "toon"]]  # fmt: skip
 
 
@@ -24,11 +24,11 @@ def run(*arguments: object) -> str:
 @pytest.mark.parametrize("name", MODELS)
 def test_training_takes_the_model(name, tmp_path):
     common = ["--preset", "tiny", "--stack", tmp_path / "stack", "--work", tmp_path / "work"]
-    run("train-generator", *common, "--morphable", SHARED / MODELS[name])
+    run("train-reconstruction", *common, "--morphable", SHARED / MODELS[name])
     assert (tmp_path / "stack" / MODEL_FILE).is_file()
     for command in COMMANDS:
         run(*command, *common)
-    run("evaluate", "--stack", tmp_path / "stack", "--faces", 4, "-o", tmp_path)
+    run("evaluate", "--stack", tmp_path / "stack", "--faces", 4, "--distance-images", 8, "-o", tmp_path)
     run(
         "edit", "--seed", 3, "--expression", "smile=0.5,jawOpen=1", "--pose", "yaw=10", "--domain", "toon", "--stack", tmp_path / "stack",
         "-o", tmp_path / "out.png",

@@ -10,7 +10,7 @@ from cddfm.people_pool import People
 from cddfm.recognise import Recogniser, verification
 from cddfm.stages.augment import Strength
 from cddfm.stages.recognition import ArcFace, RecognitionStage
-from cddfm.trunks import TRUNKS
+from stylespace.trunks import TRUNKS
 
 
 def arcface(scale: float = 4.0, margin: float = 0.5) -> ArcFace:

@@ -6,7 +6,7 @@ import torch
 from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import Strength
 from cddfm.stages.reconstruction import ReconstructionStage
-from cddfm.trunks import TRUNKS
+from stylespace.trunks import TRUNKS
 from tests.cddfm.standins import SIZES, small_pool
 
 

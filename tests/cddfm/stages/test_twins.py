@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from cddfm.blocks import layout_sizes, style_layers
+from cddfm.data import Pool
 from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, GROUPS
 from cddfm.predictor import Predictor
 from cddfm.stages.editor import PredictorStage
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
-from cddfm.stages.twins import Twins
+from cddfm.stages.twins import Drawn, Twins
 from cddfm.world import CODE_DIM, sample_codes
 from cddfm.worlds import ProceduralWorld
+from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 
 WORLD = ProceduralWorld()
@@ -73,6 +75,37 @@ def test_half_of_the_pairs_start_from_encoded_pictures(generator):
     assert (distance[:4] < 1e-4).all()
     assert (distance[4:] > 1e-2).all()
     assert torch.cdist(pairs.params[:4], WORLD.params(codes).flatten()).amin(dim=1).max() < 1e-3
+
+
+def test_drawn_pairs_stand_for_the_encoded_half(generator):
+    codes = sample_codes(range(10))
+    params = WORLD.params(codes).flatten()
+    layout = WORLD.model.layout
+    other = params.clone()
+    other[:4, layout.slices["expression"]] += 1.0
+    other[4:6, layout.slices["light"]] += 1.0
+    other[6:, layout.slices["pose"]] += 1.0
+    other[6:, layout.slices["light"]] += 1.0  # two things at once: left out
+    images = torch.zeros(10, 3, 16, 16, dtype=torch.uint8)
+    images[:, 0, ::2] = 15 * torch.arange(10)[:, None, None]
+    portraits, twins = Pool(images, params, codes), Pool(images + 100, other, codes)
+
+    torch.manual_seed(1)
+    drawn = Drawn.of(Encoder(16, w_dim=24, width=8, hidden=16), portraits, twins, layout)
+    assert [len(drawn.places(name)) for name in ATTRIBUTES] == [0, 4, 0, 0, 2]
+    w = torch.randn(10, 24, generator=torch.Generator().manual_seed(4))
+    source = Twins(generator, WORLD, codes, w, drawn)
+    for attribute, rows in (("expression", range(4)), ("light", range(4, 6))):
+        pairs = source.draw(8, torch.Generator().manual_seed(5), attribute)
+        known = [generator.styles(generator.broadcast(found[list(rows)])) for found in (drawn.w, drawn.twin)]
+        for got, of in zip((pairs.s, pairs.twin), known, strict=True):
+            distance = torch.cdist(got, of).amin(dim=1)
+            assert (distance[:4] < 1e-4).all()
+            assert (distance[4:] > 1e-2).all()
+        assert torch.allclose(pairs.change[:4, layout.slices[attribute]], torch.ones(()))
+        assert pairs.edited[:, GROUPS.index(attribute)].all()
+    pose = source.draw(8, torch.Generator().manual_seed(5), "pose")
+    assert (torch.cdist(pose.s[:4], generator.styles(generator.broadcast(w))).amin(dim=1) < 1e-4).all()
 
 
 def run(stage, steps):

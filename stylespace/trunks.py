@@ -1,4 +1,5 @@
-"""Pictures → a grid of features, in two architectures that share no kind of layer but the convolution: one trains, the other judges.
+"""Pictures → a grid of features, in two architectures that share no kind of layer but the convolution: one trains and encodes, the other
+judges.
 
 Both keep the spatial layout up to a 4 × 4 grid, because much of what a portrait says is said by positions.
 """
@@ -12,10 +13,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cddfm.blocks import Convolution
+from cuda_ops.convolution import conv2d_down, conv2d_same
 
 GRID = 4
 """Side of the last feature grid."""
+
+
+class Convolution(nn.Conv2d):
+    """A 3 × 3 convolution of stride 1 (same size) or 2 (half of an even size), by the compiled operators where there are any."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = True):
+        super().__init__(inputs, outputs, 3, stride=stride, padding=1, bias=bias)
+
+    def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs out_height out_width"]:
+        y = conv2d_same(x, self.weight) if self.stride == (1, 1) else conv2d_down(functional.pad(x, (1, 0, 1, 0)), self.weight)
+        return y if self.bias is None else y + self.bias[:, None, None]
 
 
 class ResidualBlock(nn.Module):

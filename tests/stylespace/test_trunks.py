@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cddfm.trunks import TRUNKS, build_trunk, fitted
+from stylespace.trunks import TRUNKS, build_trunk, fitted
 
 
 @pytest.mark.parametrize("architecture", TRUNKS)

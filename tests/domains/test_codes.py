@@ -1,0 +1,22 @@
+"""z stays standard normal and carries the scene code."""
+
+import pytest
+import torch
+
+from domains.codes import code_rotation, latent_of
+
+
+def test_the_rotation_is_orthogonal_and_fixed():
+    rotation = code_rotation(12)
+    assert torch.allclose(rotation @ rotation.T, torch.eye(12), atol=1e-5)
+    assert torch.equal(rotation, code_rotation(12))
+
+
+def test_latents_of_codes_are_standard_normal_and_carry_the_code():
+    codes = torch.randn(4000, 5, generator=torch.Generator().manual_seed(1))
+    rotation = code_rotation(8)
+    z = latent_of(codes, rotation, torch.Generator().manual_seed(2))
+    assert torch.allclose(z.T.cov(), torch.eye(8), atol=0.12)
+    assert torch.allclose((z @ rotation)[:, :5], codes, atol=1e-5)
+    with pytest.raises(ValueError, match="raise z_dim"):
+        latent_of(codes, code_rotation(4), torch.Generator())
