@@ -23,7 +23,7 @@ def domain_path(stack_folder: Path, name: str) -> Path:
 
 
 def load_domain(stack_folder: Path, name: str) -> Generator:
-    """The generator of a domain, in evaluation mode on the CPU.
+    """The generator of a domain, in evaluation mode on the CPU. What its file leaves out, as finetuning froze it, is the source's.
 
     Raises WeightsError for an unknown name (with the nearest valid one and all of them), and as `load_network` does.
     """
@@ -32,4 +32,5 @@ def load_domain(stack_folder: Path, name: str) -> Generator:
         close = difflib.get_close_matches(name, valid, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise WeightsError(f"there is no domain {name!r} in {stack_folder}; {hint}the domains are {', '.join(valid)}")
-    return load_network(domain_path(stack_folder, name), Generator)
+    source = domain_path(stack_folder, SOURCE)
+    return load_network(domain_path(stack_folder, name), Generator, lambda: load_network(source, Generator).state_dict())

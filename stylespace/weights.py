@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,13 +33,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         neighbour.unlink(missing_ok=True)
 
 
-def save_network(path: Path, network: nn.Module, notes: dict[str, Any] | None = None, half: bool = False) -> None:
+def save_network(
+    path: Path, network: nn.Module, notes: dict[str, Any] | None = None, half: bool = False, without: Collection[str] = ()
+) -> None:
     """Save a network that keeps its constructor arguments in `network.arguments` (JSON values).
 
     notes: free facts for the model card (images seen, seed, configuration). half: store floating tensors as float16; loading gives
-    float32 back, so a network that was saved this way differs from the trained one by float16 rounding.
+    float32 back, so a network that was saved this way differs from the trained one by float16 rounding. without: names of tensors that
+    whoever loads it has from elsewhere.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items() if name not in without}
     if half:
         tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     metadata = {
@@ -55,8 +59,10 @@ def read_notes(path: Path) -> dict[str, Any]:
     return json.loads(_open(path)[1]["notes"])
 
 
-def load_network(path: Path, kind: type[Network]) -> Network:
+def load_network(path: Path, kind: type[Network], others: Callable[[], Mapping[str, torch.Tensor]] | None = None) -> Network:
     """Rebuild a network from its file, in evaluation mode on the CPU; strict about class, keys and shapes.
+
+    others: gives the tensors that the file was saved without; not asked where there are none.
 
     Raises WeightsError when the file is missing, is no safetensors file, holds another kind of network, or does not fit.
     """
@@ -65,6 +71,8 @@ def load_network(path: Path, kind: type[Network]) -> Network:
         raise WeightsError(f"{path} holds a {metadata['network']} where a {kind.__name__} is needed; check the stack folder")
     network = kind(**json.loads(metadata["arguments"]))
     expected = network.state_dict()
+    if others is not None and expected.keys() - tensors.keys():
+        tensors = {name: tensor for name, tensor in others().items() if name in expected} | tensors
     wrong = [name for name in sorted(expected.keys() | tensors.keys()) if not _fits(expected.get(name), tensors.get(name))]
     if wrong:
         raise WeightsError(f"{path} does not fit {kind.__name__}: {', '.join(wrong[:4])} differ; make the stack again with 'make stack'")

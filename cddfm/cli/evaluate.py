@@ -37,7 +37,7 @@ def evaluate(
         typer.Option(
             min=0, max=1_000_000, help="Pictures in each set that the Fréchet distance is between (minutes, once); 0 leaves it out."
         ),
-    ] = 5000,
+    ] = 1000,
     every: Annotated[bool, typer.Option("--every", help="Print a row for each expression instead of one for all.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report for programs.")] = False,
     stack: StackFolder = None,
@@ -61,7 +61,7 @@ def evaluate(
     from cddfm.stack import Stack
 
     if distance_images == 1:
-        raise UserError("--distance-images 1 has no covariance; give 2 or more (5000 is usual), or 0 to leave the distance out")
+        raise UserError("--distance-images 1 has no covariance; give 2 or more (1000 is usual), or 0 to leave the distance out")
     networks = Stack(stack, choose_device(device))
     folder = out or networks.folder
     check_writable(folder / "evaluation.png")

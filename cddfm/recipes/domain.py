@@ -101,8 +101,9 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             return False
         result = polish.generator
     images = options.total_images + (options.paired_images + options.polish_images if options.paired_images else 0)
-    notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen_names(source))}
-    save_network(domain_path(folders.stack, options.domain), result, notes, half=True)
+    frozen = frozen_names(source)
+    notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen)}
+    save_network(domain_path(folders.stack, options.domain), result, notes, half=True, without=frozen)
     return True
 
 

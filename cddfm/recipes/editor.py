@@ -8,18 +8,17 @@ import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
-from cddfm.data import draw_pool
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
+from cddfm.recipes.twins import load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.calibrate import calibrate, describe
 from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
-from cddfm.stages.twins import has_twins, twins_of
-from domains.registry import SOURCE
+from cddfm.stages.twins import has_twins
 from stylespace.weights import save_network
 
 
@@ -29,9 +28,8 @@ class RecipeOptions(Options):
     there are any. layers: the selected ones, or all, to see what selection buys (written to editor-all-layers.safetensors).
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
-    total_images: pictures of their last part. population: codes that statistics are measured on. pool: portraits, drawn at `drawn`
-    pixels a side, whose encoded codes half of the twins start from; twins: of how many of them the twins are drawn as well.
-    calibration: edits of each attribute on which gains are measured; 0 leaves them at 1. corrections: Newton
+    total_images: pictures of their last part. population: codes that statistics are measured on. pool, twins, drawn: what twins start
+    from (recipes/twins.py). calibration: edits of each attribute on which gains are measured; 0 leaves them at 1. corrections: Newton
     steps of each later edit (manipulator.EditorNetworks).
     """
 
@@ -138,12 +136,7 @@ class _Twins:
 
     def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
         self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
-        resolution = stack.generator.resolution
-        self.pool = draw_pool(SOURCE, options.pool, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn)
-        drawn = draw_pool(
-            SOURCE, options.twins, resolution, stack.device, folders.pools, world=stack.world, drawn=options.drawn, twins=True
-        )
-        self.twins = twins_of(stack, self.pool, drawn)
+        self.pool, self.twins = load_twins(stack, folders, options)
         self.population = twin_population(self.twins, options.population, options.seed)
         self.lessons = twin_lessons(self.twins, self.population)
 

@@ -12,10 +12,11 @@ from torch import Tensor
 from cddfm.attribution import heat_map, rig_answers, twin_answers
 from cddfm.config import Options
 from cddfm.objectives import resized
+from cddfm.recipes.twins import load_twins
 from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.twins import has_twins, twins_of
+from cddfm.stages.twins import has_twins
 from stylespace.select import select_layers
 from stylespace.weights import write_atomically
 
@@ -23,12 +24,13 @@ from stylespace.weights import write_atomically
 class RecipeOptions(Options):
     """answers: whose answers show what serves an attribute: the base's RigNets (as in CDDFM3D), or the twins that a generator of the
     world has (stages/twins.py); best takes twins where there are any. total_images: pairs of codes per attribute. coverage: share of an
-    attribute's change that its layers must explain. resolution: at which pictures are compared."""
+    attribute's change that its layers must explain. resolution: at which pictures are compared. pool, twins, drawn: what twins start
+    from (recipes/twins.py)."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(total_images=4, resolution=16),
+        "tiny": dict(total_images=4, resolution=16, pool=8, twins=8, drawn=16),
         "small": {},
-        "large": dict(total_images=512),
+        "large": dict(total_images=512, pool=60_000, twins=60_000),
     }
 
     answers: Literal["best", "base", "twins"] = "best"
@@ -36,6 +38,9 @@ class RecipeOptions(Options):
     batch: int = 48
     coverage: float = 0.9
     resolution: int = 64
+    pool: int = 10_000
+    twins: int = 10_000
+    drawn: int = 128
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -44,7 +49,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator = stack.generator
     twins = options.answers == "twins" or (options.answers == "best" and has_twins(stack))
     if twins:
-        answers = twin_answers(twins_of(stack), options.total_images, options.seed)
+        answers = twin_answers(load_twins(stack, folders, options)[1], options.total_images, options.seed)
     else:
         answers = rig_answers(stack.base, generator, options.total_images, options.seed)
 

@@ -7,7 +7,6 @@ have written into s. No picture needs to be read for this; generators from elsew
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,9 +60,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Portraits and their twins as an encoder sees them. w, twin: its codes of both. params, change: flat. attribute: what alone changed,
-    as its place in `ATTRIBUTES`."""
+    """Portraits and their twins as an encoder sees them. codes: the portraits' scene codes. w, twin: what the encoder gives both. params,
+    change: flat. attribute: what alone changed, as its place in `ATTRIBUTES`."""
 
+    codes: Float[Tensor, "n code"]
     w: Float[Tensor, "n w_dim"]
     twin: Float[Tensor, "n w_dim"]
     params: Float[Tensor, "n total"]
@@ -77,7 +77,7 @@ class Drawn:
         touched = torch.stack([(change[:, layout.slices[name]] != 0).any(dim=1) for name in ATTRIBUTES], dim=1)
         rows = (touched.sum(dim=1) == 1).nonzero()[:, 0]
         w, twin = (encoded(encoder, pool)[rows] for pool in (portraits, twins))
-        return Drawn(w, twin, portraits.params[rows], change[rows], touched[rows].float().argmax(dim=1))
+        return Drawn(portraits.codes[rows], w, twin, portraits.params[rows], change[rows], touched[rows].float().argmax(dim=1))
 
     def places(self, attribute: str) -> Int[Tensor, " some"]:
         """The pairs in which this attribute changed."""
@@ -95,8 +95,8 @@ class Twins:
 
     world: what the scene codes speak of. w: codes [n, w_dim] that an encoder gives pictures whose scene codes are `codes`: half of the
     pairs start there, and what the encoder found and the mapping does not know is kept on the way to the twin. drawn: pairs that were both
-    drawn and encoded; they stand for those of that half in which their attribute alone is edited. both: chance of a second edited
-    attribute.
+    drawn and encoded. Wherever their attribute alone is edited, from an encoded code or a mapped one, what the encoder found to change
+    between them is the change: it sees what the mapping has only begun to know. both: chance of a second edited attribute.
     """
 
     def __init__(
@@ -130,37 +130,39 @@ class Twins:
             first = second = torch.full_like(first, ATTRIBUTES.index(attribute))
         groups = torch.arange(len(GROUPS))
         edited = ((groups == first[:, None]) | (groups == second[:, None])).to(codes.device)
+        pairs = self._choose_drawn(edited, randomness)
+        rows = (pairs >= 0).nonzero()[:, 0]
+        if len(rows):
+            codes[rows] = self.drawn.codes[pairs[rows]]
         before = self.world.params(codes)
         other = self.changed(codes, edited, randomness)
         after = self.world.params(other)
         sizes = torch.tensor(list(self.layout.sizes.values()), device=codes.device)
         columns = torch.repeat_interleave(edited, sizes, dim=1, output_size=self.layout.total)
-        change = torch.where(columns, after.flatten() - before.flatten(), 0.0)
+        params, change = before.flatten(), torch.where(columns, after.flatten() - before.flatten(), 0.0)
         z, z_other = self._latents(codes, other, randomness)
         start, end = self.generator.map(torch.cat([z, z_other])).chunk(2)
+        step = end - start
         if encoded:
-            found = self.w[chosen]
-            end = torch.cat([end[:encoded] + found - start[:encoded], end[encoded:]])
-            start = torch.cat([found, start[encoded:]])
-        end = torch.where((change != 0).any(dim=1, keepdim=True), end, start)  # numbers below an expression's threshold say nothing
-        params = before.flatten()
-        if encoded and self.drawn is not None:
-            self._take_drawn(self.drawn, encoded, edited, (start, end, params, change), randomness)
+            start = torch.cat([self.w[chosen], start[encoded:]])
+        if len(rows):
+            found = self.drawn.w[pairs[rows]]
+            start[rows] = torch.where((rows < encoded)[:, None], found, start[rows])
+            step[rows] = self.drawn.twin[pairs[rows]] - found
+            params[rows], change[rows] = self.drawn.params[pairs[rows]], self.drawn.change[pairs[rows]]
+        end = start + torch.where((change != 0).any(dim=1, keepdim=True), step, 0.0)  # below an expression's threshold, nothing
         s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
         return Pairs(s, twin, params, change, edited)
 
-    def _take_drawn(
-        self, drawn: Drawn, encoded: int, edited: Bool[Tensor, "batch groups"], pairs: Sequence[Tensor], randomness: torch.Generator
-    ) -> None:
-        """Put drawn pairs into the encoded half, where what alone is edited is what alone changed in them."""
-        for attribute in ATTRIBUTES:
-            places = drawn.places(attribute)
-            rows = edited[:encoded, GROUPS.index(attribute)] & (edited[:encoded].sum(dim=1) == 1)
-            rows = rows.nonzero()[:, 0]
+    def _choose_drawn(self, edited: Bool[Tensor, "batch groups"], randomness: torch.Generator) -> Int[Tensor, " batch"]:
+        """Which drawn pair stands for each row; −1 for none."""
+        chosen = torch.full((len(edited),), -1, device=edited.device)
+        for attribute in ATTRIBUTES if self.drawn is not None else ():
+            places = self.drawn.places(attribute)
+            rows = (edited[:, GROUPS.index(attribute)] & (edited.sum(dim=1) == 1)).nonzero()[:, 0]
             if len(places) and len(rows):
-                chosen = places[torch.randint(len(places), (len(rows),), generator=randomness).to(places.device)]
-                for tensor, source in zip(pairs, (drawn.w, drawn.twin, drawn.params, drawn.change), strict=True):
-                    tensor[rows] = source[chosen]
+                chosen[rows] = places[torch.randint(len(places), (len(rows),), generator=randomness).to(places.device)]
+        return chosen
 
     def changed(
         self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from domains.finetune import frozen_names
 from domains.registry import domain_names, domain_path, load_domain
 from stylespace.generator import Generator
 from stylespace.weights import WeightsError, save_network
@@ -33,3 +34,16 @@ def test_a_missing_source_is_named(tmp_path):
     assert domain_names(tmp_path) == ["portrait"]
     with pytest.raises(WeightsError, match="generator.safetensors is missing"):
         load_domain(tmp_path, "portrait")
+
+
+def test_a_domain_may_leave_out_what_it_shares_with_the_source(folder):
+    source = load_domain(folder, "portrait")
+    full = load_domain(folder, "toon")
+    frozen = frozen_names(source)
+    save_network(domain_path(folder, "toon"), full, without=frozen)
+    loaded = load_domain(folder, "toon").state_dict()
+    for name, tensor in loaded.items():
+        assert torch.equal(tensor, (source if name in frozen else full).state_dict()[name]), name
+    domain_path(folder, "portrait").unlink()
+    with pytest.raises(WeightsError, match="generator.safetensors is missing"):
+        load_domain(folder, "toon")
