@@ -14,7 +14,7 @@ from domains.finetune import frozen_names
 
 LIMIT_MEGABYTES = 60
 FACES = 24
-DOMAINS = ("toon", "clay", "sketch")
+DOMAINS = ("toon", "clay", "painting", "sketch")
 
 
 @pytest.fixture(scope="module")

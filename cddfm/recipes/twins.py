@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cddfm.data import Pool, draw_pool
 from cddfm.runs import Folders
@@ -11,6 +11,7 @@ from cddfm.stages.twins import Twins, twins_of
 from domains.registry import SOURCE
 
 
+@runtime_checkable
 class TwinOptions(Protocol):
     """pool: portraits, drawn at `drawn` pixels a side. twins: of how many of them the twins are drawn as well."""
 

@@ -39,7 +39,7 @@ def test_it_learns_to_tell_pictures_apart_and_stays_gentle():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss) < 1.5  # the second level says nothing, so 1 is the best there is
+    assert loss.item() < 1.7  # 2 knows nothing; a shift of unit length is worth 1 to one of the two levels
     x = maps(4)[0].requires_grad_()
     (slope,) = torch.autograd.grad(critic([x, maps(4)[1]])[0].sum(), x)
-    assert float(slope.norm(dim=1).max() * critic.scales[0]) < 1.2  # spectral normalisation
+    assert (slope.norm(dim=1).max() * critic.scales[0]).item() < 1.2  # spectral normalisation
