@@ -20,7 +20,7 @@ from cddfm.stages.twins import encoded
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.finetune import Pairs
-from domains.joint import Joint, maps_of
+from domains.joint import Joint, Terms, maps_of
 from domains.registry import SOURCE
 from domains.train import EncoderStart, MappingFit, Reals, WarmStart
 from stylespace.continued import continue_generator
@@ -37,12 +37,12 @@ class RecipeOptions(Options):
     it ends). mapping_images: codes of the mapping fit. twins: of how many portraits the twins are drawn as well, which have more
     expressions. total_images: of the last stage. The generator's widths are StyleGAN2's, min(channel_base / resolution,
     channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in
-    picture losses.
+    picture losses. fooling: weight of the critic in the last stage (domains.joint), 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, drawn=16, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
+            resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
             mapping_batch=32, twins=16, total_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2,
         ),
@@ -73,6 +73,7 @@ class RecipeOptions(Options):
     mapping_layers: int = 4
     rate: float = 4e-3
     middle: float = 3.0
+    fooling: float = 0.0
 
 
 def shuffled_reals(pool: Pool, seed: int) -> Reals:
@@ -106,11 +107,8 @@ def estimator_of(folder: Path, device: str) -> Reconstructor:
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
-    pool = draw_pool(
-        SOURCE, options.pool, options.resolution, device, folders.pools, world=world, drawn=options.drawn
-    )
-    twins = draw_pool(SOURCE, options.twins, options.resolution, device, folders.pools, world=world, drawn=options.drawn, twins=True)
-    pool = join(pool, twins)
+    shared = dict(resolution=options.resolution, device=device, cache=folders.pools, world=world, drawn=options.drawn)
+    pool = join(draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared))
     reals = shuffled_reals(pool, options.seed)
     torch.manual_seed(options.seed)
     generator = Generator(
@@ -147,8 +145,9 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
     joint = Joint(
-        generator, encoder, critic, estimator.levels, reals, options.batch, options.total_images, options.rate / 2, middle=options.middle
-    )
+        generator, encoder, critic, estimator.levels, reals, options.batch, options.total_images, options.rate / 2,
+        terms=Terms(fooling=options.fooling), middle=options.middle,
+    )  # fmt: skip
     done = train(
         joint, options, folders.run("generator"), "generator",
         lambda path: preview.save(path, joint.average, joint.average_encoder), seconds,
