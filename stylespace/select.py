@@ -9,6 +9,8 @@ What goes in: pairs of codes (s, s*), where s* answers a change of one attribute
    (E(∅) − E(L)) / (E(∅) − E(C)) reaches `coverage`; the result is listed in execution order.
 3. The *stability* is the Jaccard index of the sets that the even and the odd pairs alone would select: 1 means that more pairs would change
    nothing, much less means that the choice hangs on the sample.
+4. An attribute of which C explains nothing (E(C) ≥ E(∅), as with a base that is hardly trained) keeps all of C, with 0 explained and
+   stability 0.
 
 The change of the code itself does not decide: raw scales differ between layers by orders, and a layer may change much and show little.
 Its mean and deviation are kept per layer all the same: StyleRig's own analysis (2020, figure 3).
@@ -107,12 +109,14 @@ def select_layers(
             raise ValueError(f"{attribute} has {samples} pairs of codes; two or more are needed, one for each half")
         search = _Search(layout, s, answer, draw, attribute)
         everything = torch.arange(samples, device=s.device)
-        path, shares = search.greedy(everything, coverage)
-        halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
-        chosen = [name for name in layout.names if name in path]
-        selected[attribute], explained[attribute] = tuple(chosen), shares[-1]
-        stability[attribute] = len(halves[0] & halves[1]) / len(halves[0] | halves[1])
-        added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=True))
+        if search.explains:
+            path, shares = search.greedy(everything, coverage)
+            halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
+            explained[attribute], stability[attribute] = shares[-1], len(halves[0] & halves[1]) / len(halves[0] | halves[1])
+        else:
+            path, shares, explained[attribute], stability[attribute] = search.candidates, [], 0.0, 0.0
+        selected[attribute] = tuple(name for name in layout.names if name in path)
+        added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=False))
         change = torch.where(scale > 0, (answer - s) / scale.clamp_min(torch.finfo(scale.dtype).tiny), torch.zeros_like(s))
         sizes = {name: change[:, part].square().mean(dim=1).sqrt() for name, part in layout.slices.items()}
         statistics[attribute] = {
@@ -131,9 +135,13 @@ class _Search:
         self.known: dict[frozenset[str], Tensor] = {}
         self.candidates = [layer.name for layer in layout.layers if not layer.is_torgb]
         self.nothing, self.everything = self.errors(frozenset()), self.errors(frozenset(self.candidates))
-        reachable = float(self.nothing.mean() - self.everything.mean())
-        if not (float(self.nothing.mean()) > 0 and reachable > 0):
+        if not float(self.nothing.mean()) > 0:
             raise ValueError(f"the answers to {attribute} change no picture; train the base longer before selecting layers")
+
+    @property
+    def explains(self) -> bool:
+        """Whether the layers that may be chosen bring the picture nearer to the answer at all."""
+        return float(self.everything.mean()) < float(self.nothing.mean())
 
     def errors(self, names: frozenset[str]) -> Float[Tensor, " pairs"]:
         if names not in self.known:

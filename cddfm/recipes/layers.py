@@ -66,5 +66,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     write_atomically(folders.stack / "layers.json", json.dumps(table, indent=2).encode())
     for attribute, names in selection.selected.items():
         explained, stability = selection.explained[attribute], selection.stability[attribute]
-        say(f"{attribute}: {', '.join(names)} (explain {explained:.0%}, stability {stability:.2f})")
+        if explained > 0:
+            say(f"{attribute}: {', '.join(names)} (explain {explained:.0%}, stability {stability:.2f})")
+        else:
+            say(f"{attribute}: no layer explains what the answers change, so all stay; more training will tell them apart")
     return True
