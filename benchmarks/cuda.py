@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor
 from benchmarks import machine, published
 from benchmarks.contestants import Size, error_of, make_generator, make_styles, parse_sizes
 from benchmarks.cuda_synthesis import FusedSynthesis
+from benchmarks.options import Json
 from cddfm.report import fail, say, show_table
 from cuda_ops import bias_act, epilogue, native, to_rgb, upfirdn2d
 from stylespace.generator import Generator
@@ -58,7 +58,7 @@ def main(
     batches: Annotated[str, typer.Option(help="batch sizes")] = "1,8,32",
     types: Annotated[str, typer.Option(help="float32, float16, bfloat16")] = "float16,bfloat16",
     rounds: int = 20,
-    json: Annotated[Path | None, typer.Option(help="where to write the numbers")] = None,
+    json: Json = None,
 ) -> None:
     """Check, then measure."""
     if not torch.cuda.is_available():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -26,6 +25,7 @@ from benchmarks.contestants import (
     parse_sizes,
     reference,
 )
+from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import Timing, take_turns
 from cddfm.report import say, show_table
 from stylespace.generator import Generator
@@ -48,15 +48,12 @@ def main(
     peak: Annotated[bool, typer.Option("--memory/--no-memory", help="peak memory at the largest size, in processes of their own")] = True,
     rounds: Annotated[int, typer.Option(help="rounds, at least")] = 5,
     seconds: Annotated[float, typer.Option(help="go on with further rounds while this lasts, per case")] = 10.0,
-    threads: Annotated[int, typer.Option(help="0: as torch decides")] = 0,
+    threads: Threads = 0,
     device: str = "cpu",
-    json: Annotated[Path | None, typer.Option(help="where to write the numbers")] = None,
+    json: Json = None,
 ) -> None:
     """Compare the published algorithm with ours in one process, turn by turn."""
-    if threads:
-        torch.set_num_threads(threads)
-    facts = machine.describe(device)
-    say(machine.headline(facts))
+    facts = begin(threads, device)
     found: dict[str, Any] = {"machine": facts, "inference": [], "training": [], "memory": []}
 
     def add(part: str, measured: list[Row]) -> None:

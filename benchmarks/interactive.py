@@ -16,6 +16,7 @@ import typer
 
 from benchmarks import machine
 from benchmarks.contestants import Size, make_generator, make_styles, parse_sizes
+from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import take_turns
 from cddfm.controls import Changes
 from cddfm.edit import Editor
@@ -45,15 +46,12 @@ def main(
     size: Annotated[str, typer.Option(help="resolution:channel base")] = "1024:32768",
     rounds: Annotated[int, typer.Option(help="edits per slider, at least")] = 5,
     seconds: Annotated[float, typer.Option(help="go on while this lasts, per slider")] = 10.0,
-    threads: Annotated[int, typer.Option(help="0: as torch decides")] = 0,
+    threads: Threads = 0,
     stack: Annotated[Path | None, typer.Option(help="stack folder; the embedded one unless given")] = None,
-    json: Annotated[Path | None, typer.Option(help="where to write the numbers")] = None,
+    json: Json = None,
 ) -> None:
     """Milliseconds of an edit, with and without replay."""
-    if threads:
-        torch.set_num_threads(threads)
-    facts = machine.describe()
-    say(machine.headline(facts))
+    facts = begin(threads)
     layers = measure_layers(parse_sizes(size)[0], rounds, seconds)
     sliders = measure_sliders(Editor(Stack(stack)), rounds, seconds)
     columns = ["edited", "whole, ms", "replayed, ms", "spread %", "× faster"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from benchmarks import machine
+from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import take_turns
 from cddfm.camera import Camera, place
 from cddfm.report import say, show_table
@@ -38,15 +38,12 @@ def main(
     batches: Annotated[str, typer.Option(help="batch sizes; the first is what the others are compared with")] = "1,8",
     rounds: int = 10,
     seconds: Annotated[float, typer.Option(help="go on with further rounds while this lasts, per case")] = 5.0,
-    threads: Annotated[int, typer.Option(help="0: as torch decides")] = 0,
+    threads: Threads = 0,
     device: str = "cpu",
-    json: Annotated[Path | None, typer.Option(help="where to write the numbers")] = None,
+    json: Json = None,
 ) -> None:
     """Time every backend at every batch size, turn by turn in one process."""
-    if threads:
-        torch.set_num_threads(threads)
-    facts = machine.describe(device)
-    say(machine.headline(facts))
+    facts = begin(threads, device)
     mesh = ball(triangles)
     rows: list[dict[str, Any]] = []
     for batch in (int(size) for size in batches.split(",")):

@@ -7,13 +7,13 @@ The goal is 40 photographs of 128 pixels per second on two cores.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
 from benchmarks import machine
+from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import take_turns
 from cddfm.report import say, show_table
 from cddfm.world import STYLES, draw, sample_codes, scene
@@ -28,15 +28,12 @@ def main(
     pictures: Annotated[int, typer.Option(help="drawn at once")] = 32,
     rounds: int = 3,
     seconds: Annotated[float, typer.Option(help="go on with further rounds while this lasts, per resolution")] = 0.0,
-    threads: Annotated[int, typer.Option(help="0: as torch decides")] = 0,
+    threads: Threads = 0,
     device: str = "cpu",
-    json: Annotated[Path | None, typer.Option(help="where to write the numbers")] = None,
+    json: Json = None,
 ) -> None:
     """Time every style at every resolution, turn by turn in one process."""
-    if threads:
-        torch.set_num_threads(threads)
-    facts = machine.describe(device)
-    say(machine.headline(facts))
+    facts = begin(threads, device)
     rows: list[dict[str, Any]] = []
     for resolution in (int(size) for size in resolutions.split(",")):
         say(f"{resolution} px …")

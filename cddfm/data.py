@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from cddfm.images import eight_bit
 from cddfm.parallel import team
+from cddfm.remember import remembered
 from cddfm.report import progress_bar
 from cddfm.worlds import ProceduralWorld, World
-from stylespace.weights import write_atomically
 
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on belong to evaluation; no training pool reaches them."""
@@ -27,10 +27,11 @@ LIVELY = 1.7
 
 BLOCK = 12_000
 ACTED = 3
-TWIN_SEED = 500_000_000
-"""What is new in a twin is drawn from its seed plus this."""
 EXPRESSIONS = 32
 """How many numbers of a code's expressions have a meaning (left and right move together)."""
+
+TWIN_SEED = 500_000_000
+"""What is new in a twin is drawn from its seed plus this."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,7 @@ def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     part["light"][lively, :1] *= LIVELY
     for row, seed in enumerate(seeds):
         if seed // BLOCK % 2 == 1:
-            generator = torch.Generator().manual_seed(seed)
-            which = torch.randperm(EXPRESSIONS, generator=generator)[:ACTED]
-            part["expression"][row, which] = 0.5 + 2.3 * torch.rand(ACTED, generator=generator)
+            _act(part["expression"][row], seed)
     return codes
 
 
@@ -92,18 +91,27 @@ def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
-    codes = training_codes(seeds)
-    part, other = split(codes), split(sample_codes([seed + TWIN_SEED for seed in seeds]))
+    codes, anew = training_codes(seeds), [seed + TWIN_SEED for seed in seeds]
+    part, other = split(codes), split(sample_codes(anew))
     for row, seed in enumerate(seeds):
         if seed % 4 == 3:
             part["light"][row] = LIVELY * other["light"][row]
         else:
-            generator = torch.Generator().manual_seed(seed + TWIN_SEED)
             part["expression"][row] = other["expression"][row]
-            part["expression"][row, torch.randperm(EXPRESSIONS, generator=generator)[:ACTED]] = 0.5 + 2.3 * torch.rand(
-                ACTED, generator=generator
-            )
+            _act(part["expression"][row], anew[row])
     return codes
+
+
+def _act(expression: Float[Tensor, " numbers"], seed: int) -> None:
+    """Put on `ACTED` expressions, in place."""
+    generator = torch.Generator().manual_seed(seed)
+    which = torch.randperm(EXPRESSIONS, generator=generator)[:ACTED]
+    expression[which] = acted_strength((ACTED,), generator)
+
+
+def acted_strength(shape: Sequence[int], generator: torch.Generator) -> Float[Tensor, "*shape"]:
+    """Code numbers of expressions that are put on: any strength, from hardly to fully."""
+    return 0.5 + 2.3 * torch.rand(*shape, generator=generator)
 
 
 def draw_pool(
@@ -127,8 +135,7 @@ def draw_pool(
         for start in range(first, last, DRAW_BATCH):
             codes = codes_of(range(start, min(start + DRAW_BATCH, last))).to(device)
             picture, params = place.portraits(codes, drawn, style)
-            images = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            parts.append(Pool(images.cpu(), params.flatten().cpu(), codes.cpu()))
+            parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes.cpu()))
         return join(*parts)
 
     shards = []
@@ -137,19 +144,14 @@ def draw_pool(
         for first in range(seed, seed + count, shard):
             last = min(first + shard, seed + count)
             path = None if cache is None else cache / f"{kind}-{drawn}-{first}-{last}-world{VERSION}.pt"
-            shards.append(_cached(path, lambda first=first, last=last: portraits(first, last)).reduced(resolution))
+            shards.append(cached_pool(path, lambda first=first, last=last: portraits(first, last)).reduced(resolution))
             advance(last - seed, {})
     return join(*shards).to(device)
 
 
-def _cached(path: Path | None, make: Callable[[], Pool]) -> Pool:
+def cached_pool(path: Path | None, make: Callable[[], Pool]) -> Pool:
+    """The pool in this file, or made now and put there; of a team of processes, one of each machine makes it. path: None keeps nothing."""
     if path is None:
         return make()
     with team().one_first():
-        if path.is_file():
-            return Pool(**torch.load(path, weights_only=True))
-        pool = make()
-        buffer = io.BytesIO()
-        torch.save({name: getattr(pool, name) for name in ("images", "params", "codes")}, buffer)
-        write_atomically(path, buffer.getvalue())
-        return pool
+        return Pool(**remembered(path, lambda: dict(vars(make()))))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -87,10 +87,15 @@ def to_tensor(picture: Image.Image) -> Float[Tensor, "1 3 height width"]:
     return pixels.permute(2, 0, 1)[None].float() / 127.5 - 1.0
 
 
+def eight_bit(images: Float[Tensor, "*batch 3 height width"]) -> UInt8[Tensor, "*batch 3 height width"]:
+    """[−1, 1] → 0 to 255; what lies beyond is cut off."""
+    return ((images + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def to_picture(image: Float[Tensor, "1 3 height width"] | Float[Tensor, "3 height width"]) -> Image.Image:
     """One image in [−1, 1] → 8-bit RGB picture; values outside are clamped."""
     flat = image[0] if image.ndim == 4 else image
-    pixels = ((flat.detach().float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels = eight_bit(flat.detach().float())
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
 
 

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cddfm.data import DRAW_BATCH, HELD_OUT_SEED, Pool, _cached, join, training_codes
+from cddfm.data import DRAW_BATCH, HELD_OUT_SEED, Pool, cached_pool, join, training_codes
+from cddfm.images import eight_bit
 from cddfm.parallel import team
 from cddfm.report import progress_bar
 from cddfm.worlds import ProceduralWorld, World
@@ -93,8 +94,7 @@ def draw_people(
         parts = []
         for codes in torch.cat([person_codes(person, pictures) for person in range(start, stop)]).split(DRAW_BATCH):
             picture, params = place.portraits(codes.to(device), resolution, style)
-            images = ((picture + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            parts.append(Pool(images.cpu(), params.flatten().cpu(), codes))
+            parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes))
         return join(*parts)
 
     shards, step = [], max(1, SHARD // pictures)
@@ -102,7 +102,7 @@ def draw_people(
         for start in range(first, first + count, step):
             stop = min(start + step, first + count)
             path = None if cache is None else cache / f"people-{style}-{resolution}-{start}-{stop}x{pictures}-world{VERSION}.pt"
-            shards.append(_cached(path, lambda start=start, stop=stop: portraits(start, stop)))
+            shards.append(cached_pool(path, lambda start=start, stop=stop: portraits(start, stop)))
             advance((stop - first) * pictures, {})
     numbers = torch.arange(first, first + count).repeat_interleave(pictures)
     return People(join(*shards), numbers).to(device)

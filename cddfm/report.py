@@ -82,6 +82,18 @@ def progress_bar(title: str, total: int, completed: int = 0) -> Iterator[Callabl
         yield advance
 
 
+def counting(advance: Callable[[int, Facts], None]) -> Callable[[int], None]:
+    """For who knows only how many were done since the last time: tells a bar how many were done in all."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        advance(done, {})
+
+    return more
+
+
 def _plain_progress(title: str, total: int) -> Callable[[int, Facts], None]:
     last = time.monotonic()
 

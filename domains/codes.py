@@ -14,10 +14,13 @@ def code_rotation(z_dim: int) -> Float[Tensor, "z_dim z_dim"]:
     return orthogonal * triangular.diagonal().sign()
 
 
-def latent_of(codes: Float[Tensor, "batch code"], rotation: Tensor, generator: torch.Generator) -> Float[Tensor, "batch z"]:
-    """z = R (code, noise). Raises ValueError when the code is longer than z."""
-    spare = rotation.shape[0] - codes.shape[1]
-    if spare < 0:
-        raise ValueError(f"a scene code of {codes.shape[1]} numbers does not fit into z of {rotation.shape[0]}; raise z_dim")
-    noise = torch.randn(codes.shape[0], spare, generator=generator).to(codes.device)
+def latent_of(
+    codes: Float[Tensor, "batch code"], noise: Float[Tensor, "batch spare"], rotation: Float[Tensor, "z_dim z_dim"]
+) -> Float[Tensor, "batch z_dim"]:
+    """z = R (code, noise). Raises ValueError when the two do not fill z."""
+    if codes.shape[1] + noise.shape[1] != rotation.shape[0]:
+        raise ValueError(
+            f"a scene code of {codes.shape[1]} numbers and noise of {noise.shape[1]} do not make a z of {rotation.shape[0]}; "
+            f"z_dim is at least the code's length"
+        )
     return torch.cat([codes, noise], dim=1) @ rotation.T

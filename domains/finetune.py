@@ -2,7 +2,8 @@
 
 Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, all toRGB layers. What is
 finetuned on the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths. So one
-s means one face in every domain, and an edit found in the source domain is decoded by the other.
+s means one face in every domain, and an edit found in the source domain is decoded by the other. No picture of the domain needs a partner
+here; where there are partners, domains.paired is better.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from domains.adversary import ADAM, discriminator_step, parameter_group, set_rates
+from domains.optimisers import ADAM, parameter_group, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
-from stylespace.objectives import ema_update, generator_loss, picture_loss
+from stylespace.objectives import discriminator_loss, ema_update, generator_loss, r1_penalty
 from stylespace.schedule import rate_at
 
 Pictures = Callable[[int, int, torch.Generator], Tensor]
 """(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""
 
-Pairs = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
-"""(position, count, generator) → style codes of faces [count, style_dim], and the domain's pictures of the same faces."""
+R1_INTERVAL = 16
+"""Steps from one R1 penalty of the discriminator to the next."""
 
 STRUCTURE_SIZE = 8
 """Side of the grey pictures that the structure term compares."""
@@ -61,31 +62,6 @@ def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
     for parameter in trained:
         parameter.requires_grad_(True)
     return generator, trained
-
-
-class PairedStart:
-    """Regression of the domain's picture of a face from the style code of the source's picture; `modules["generator"]` is the result.
-
-    middle: how much more the picture's middle counts.
-    """
-
-    def __init__(self, source: Generator, pairs: Pairs, batch: int, total_images: int, rate: float = 2e-3, middle: float = 0.0):
-        self.pairs, self.batch, self.total_images, self.middle = pairs, batch, total_images, middle
-        self.generator, trained = unfrozen_copy(source)
-        self.modules: Mapping[str, nn.Module] = {"generator": self.generator}
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam([parameter_group(trained, rate)], betas=(0.9, 0.99))
-        }
-
-    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        s, pictures = self.pairs(position, self.batch, generator)
-        optimizer = self.optimizers["generator"]
-        set_rates(optimizer, rate_at(position, self.total_images))
-        loss = picture_loss(self.generator.synthesise(s), pictures, middle=self.middle)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return {"picture": loss.detach()}
 
 
 class Finetune:
@@ -151,3 +127,29 @@ class Finetune:
         loss.backward()
         optimizer.step()
         return fakes.detach(), metrics
+
+
+def discriminator_step(
+    discriminator: Discriminator,
+    optimizer: torch.optim.Optimizer,
+    reals: Float[Tensor, "batch 3 height width"],
+    fakes: Float[Tensor, "batch 3 height width"],
+    index: int,
+    gamma: float,
+) -> dict[str, Tensor | float]:
+    """One step on pictures of both kinds; every `R1_INTERVAL` steps (index counts them) with R1 times the interval."""
+    discriminator.requires_grad_(True)
+    optimizer.zero_grad(set_to_none=True)
+    real_scores, fake_scores = discriminator(reals), discriminator(fakes)
+    loss = discriminator_loss(real_scores, fake_scores)
+    loss.backward()
+    metrics: dict[str, Tensor | float] = {
+        "discriminator": loss,
+        "real_sign": real_scores.sign().mean(),
+        "fake_sign": fake_scores.sign().mean(),
+    }
+    if index % R1_INTERVAL == 0:
+        metrics["r1"] = r1_penalty(discriminator, reals, gamma)
+        (metrics["r1"] * R1_INTERVAL).backward()
+    optimizer.step()
+    return metrics

@@ -1,12 +1,7 @@
-"""The first stages of a generator from scratch on a world that knows the code of every picture, each driven by the caller's loop.
+"""The first stage of a generator from scratch, an autoencoder (picture → w → picture) that the caller's loop drives.
 
-1. `WarmStart`: a style generator behind an encoder (picture → w → picture). Colours, outlines and pose come many times faster this
-   way than from an adversarial start.
-2. `MappingFit`: the mapping network learns to send the Gaussian code of a picture to the w that the encoder finds for it; no pictures
-   are made, so it is nearly free.
-
-The last stage is `domains.joint`. What differs from StyleGAN2 (Karras et al. 2020): these stages, the supervised terms of the last one, and
-z, which is a fixed rotation of (scene code, noise); since both are standard normal, z ~ N(0, I) as ever, and sampling needs no scene code.
+Colours, outlines and pose come many times faster this way than from an adversarial start. What differs from StyleGAN2 (Karras et al.
+2020): this stage, and the supervised terms of the next (domains.joint) and of the mapping (domains.mapping).
 """
 
 from __future__ import annotations
@@ -15,12 +10,10 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from domains.adversary import parameter_group, set_rates
-from domains.codes import code_rotation, latent_of
+from domains.optimisers import parameter_group, set_rates
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.objectives import picture_loss
@@ -111,35 +104,3 @@ class EncoderStart:
         optimizer.step()
         return {"picture": loss.detach()}
 
-
-class MappingFit:
-    """Regression of the encoded w of every picture in the pool from its code; the spare numbers of z are fresh noise at every step."""
-
-    def __init__(
-        self,
-        generator: Generator,
-        codes: Float[Tensor, "n code"],
-        w: Float[Tensor, "n w_dim"],
-        batch: int,
-        total_images: int,
-        rate: float = 1.0,
-    ):
-        self.generator, self.codes, self.w = generator, codes, w
-        self.batch, self.total_images = batch, total_images
-        parameters = list(generator.mapping.parameters())
-        self.modules: Mapping[str, nn.Module] = {"mapping": generator.mapping}
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "mapping": torch.optim.Adam([parameter_group(parameters, rate)], betas=(0.9, 0.99))
-        }
-        self.rotation = code_rotation(generator.z_dim).to(codes.device)
-
-    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        optimizer = self.optimizers["mapping"]
-        set_rates(optimizer, rate_at(position, self.total_images))
-        indices = torch.randint(len(self.codes), (self.batch,), generator=generator).to(self.codes.device)
-        mapped = self.generator.map(latent_of(self.codes[indices], self.rotation, generator))
-        loss = (mapped - self.w[indices]).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return {"mapping": loss}

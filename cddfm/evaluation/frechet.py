@@ -7,7 +7,6 @@ of their size, so a distance means something only beside another one between set
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,28 +15,21 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional
 
-from cddfm.data import DRAW_BATCH, HELD_OUT_SEED
+from cddfm.data import HELD_OUT_SEED
+from cddfm.evaluation.exhibition import Exhibition
 from cddfm.evaluation.world_scale import Drawn, to_image
-from cddfm.report import progress_bar
+from cddfm.images import eight_bit
+from cddfm.report import counting, progress_bar
 from cddfm.stack import Stack
-from cddfm.worlds import World
 from stylespace.generator import Generator
-from stylespace.weights import write_atomically
 
 MOST_IMAGES = 1_000_000
 WORLD_SEEDS = (HELD_OUT_SEED + 10 * MOST_IMAGES, HELD_OUT_SEED + 11 * MOST_IMAGES)
 """The first scene of each of the world's two sets, and of the generated set the first z: no set reaches another."""
 GENERATED_SEED = HELD_OUT_SEED + 12 * MOST_IMAGES
 
-SHARD = 500
-"""Portraits in one file of the cache: what an interruption loses at most."""
-
 BATCH = 50
-
-FINE = 128
-"""Pixels a side below which portraits are drawn twice as large and averaged, as the portraits of training are."""
 
 Features = Callable[[Float[Tensor, "batch 3 side side"]], Float[Tensor, "batch features"]]
 
@@ -93,63 +85,13 @@ def _root(covariance: Float[Tensor, "features features"]) -> Float[Tensor, "feat
     return (vectors * values.where(values > rounding, 0.0).sqrt()) @ vectors.T
 
 
-@dataclass(frozen=True)
-class Exhibition:
-    """The world's held-out portraits in one style at one resolution, kept in a folder shard by shard. Codes are those of sitters as they
-    are, not the livelier ones of training: z ~ N(0, I) stands for sitters."""
-
-    world: World
-    style: str
-    resolution: int
-    cache: Path
-    device: torch.device | str = "cpu"
-
-    @property
-    def drawn_at(self) -> int:
-        return self.resolution if self.resolution >= FINE else 2 * self.resolution
-
-    def shards(self, first: int, count: int, drawn: Drawn) -> Iterator[UInt8[Tensor, "some 3 side side"]]:
-        """Portraits of the scenes [first, first + count); what the folder lacks is drawn now and put there."""
-        for start in range(first, first + count, SHARD):
-            yield self._shard(start, min(start + SHARD, first + count), drawn)
-
-    def _shard(self, start: int, stop: int, drawn: Drawn) -> Tensor:
-        from cddfm.world import VERSION
-
-        name = f"distance-{self.style}-{self.resolution}-of-{self.drawn_at}-{start}-{stop}-world{VERSION}.pt"
-        path = self.cache / self.world.key / name
-        if path.is_file():
-            drawn(stop - start)
-            return torch.load(path, weights_only=True)
-        pixels = torch.cat(list(self._portraits(start, stop, drawn)))
-        buffer = io.BytesIO()
-        torch.save(pixels, buffer)
-        write_atomically(path, buffer.getvalue())
-        return pixels
-
-    @torch.no_grad()
-    def _portraits(self, start: int, stop: int, drawn: Drawn) -> Iterator[Tensor]:
-        from cddfm.world import sample_codes
-
-        for k in range(start, stop, DRAW_BATCH):
-            codes = sample_codes(range(k, min(k + DRAW_BATCH, stop)))
-            images, _ = self.world.portraits(codes.to(self.device), self.drawn_at, self.style)
-            pixels = functional.adaptive_avg_pool2d(quantised(images).float(), self.resolution).round().to(torch.uint8)
-            drawn(len(codes))
-            yield pixels.cpu()
-
-
-def quantised(images: Float[Tensor, "batch 3 side side"]) -> UInt8[Tensor, "batch 3 side side"]:
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
 @torch.no_grad()
 def generated(generator: Generator, first: int, count: int, device: torch.device | str) -> Iterator[UInt8[Tensor, "some 3 side side"]]:
     """What z ~ N(0, I) of the seeds [first, first + count) shows: nothing truncated, the generator's own noise, 8 bits as the world's."""
     for start in range(first, first + count, BATCH):
         seeds = range(start, min(start + BATCH, first + count))
         z = torch.stack([torch.randn(generator.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(device)
-        yield quantised(generator.synthesise(generator.styles(generator.broadcast(generator.map(z)))))
+        yield eight_bit(generator.synthesise(generator.styles(generator.broadcast(generator.map(z)))))
 
 
 @torch.no_grad()
@@ -202,26 +144,4 @@ def domain_distance(stack: Stack, domain: str, count: int, cache: Path) -> Dista
     generator = stack.domain(domain)
     exhibition = Exhibition(stack.world, domain, generator.resolution, cache, stack.device)
     with progress_bar(f"Fréchet distance, {domain}", total=3 * count) as advance:
-        return measure_distance(stack.judge.features, generator, exhibition, domain, count, counter(advance))
-
-
-def draw_exhibition(world: World, style: str, resolution: int, count: int, cache: Path, device: torch.device | str = "cpu") -> None:
-    """Put the world's two sets into the folder, for later."""
-    exhibition = Exhibition(world, style, resolution, cache, device)
-    with progress_bar(f"drawing {style}", total=len(WORLD_SEEDS) * count) as advance:
-        drawn = counter(advance)
-        for seed in WORLD_SEEDS:
-            for _ in exhibition.shards(seed, count, drawn):
-                pass
-
-
-def counter(advance: Callable[[int, dict[str, float]], None]) -> Drawn:
-    """From the number since the last call to the number in all, which a bar takes."""
-    done = 0
-
-    def drawn(count: int) -> None:
-        nonlocal done
-        done += count
-        advance(done, {})
-
-    return drawn
+        return measure_distance(stack.judge.features, generator, exhibition, domain, count, counting(advance))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cddfm.evaluation.frechet import Distance, counter, domain_distance
+from cddfm.evaluation.frechet import Distance, domain_distance
 from cddfm.evaluation.measure import Counts, Disentangled, disentangle, make_batches, pictures_of, read_edits, set_up
 from cddfm.evaluation.observe import Observer
 from cddfm.evaluation.scores import Measured, Score, measure_sweep
@@ -15,7 +15,7 @@ from cddfm.evaluation.truth import Example, TrueScore, compare_with_truth, inver
 from cddfm.evaluation.world_scale import Sitters, scale_plan, true_changes
 from cddfm.methods import Method
 from cddfm.metrics import spread
-from cddfm.report import progress_bar, say
+from cddfm.report import counting, progress_bar, say
 from cddfm.stack import Stack
 
 OURS = "cddfm"
@@ -71,7 +71,7 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
                if domain in stack.world.styles}  # fmt: skip
     total = len(request.domains) * pictures_of(counts, edits_of(plan), len(methods)) + _world_pictures(sitters, len(methods), request)
     with progress_bar("evaluating", total=total) as advance:
-        drawn = counter(advance)
+        drawn = counting(advance)
         batches = make_batches(stack, reader, plan, request.faces, request.seed)
         for domain in request.domains:
             bench = set_up(stack.domain(domain), observer, counts, stack.model.layout, batches, drawn)

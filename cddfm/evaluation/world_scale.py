@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from cddfm.data import HELD_OUT_SEED
 from cddfm.evaluation.observe import Observer
 from cddfm.evaluation.scores import SMALLEST, Measured, Readings, measure_sweep
 from cddfm.evaluation.sweeps import Ask, Slot, make_plan, sweeps_of
+from cddfm.images import eight_bit
 from cddfm.params import FaceParams, ParamLayout
+from cddfm.remember import remembered
 from cddfm.worlds import World
-from stylespace.weights import write_atomically
 
 Drawn = Callable[[int], None]
 """Called with the number of pictures drawn since the last call."""
@@ -54,7 +54,7 @@ class Sitters:
 
     def _draw(self, codes: Tensor, params: FaceParams) -> Tensor:
         images, _ = self.world.portraits(codes, self.resolution, self.style, params)
-        return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+        return eight_bit(images).cpu()
 
 
 def changed_params(params: FaceParams, ask: Ask) -> FaceParams:
@@ -102,13 +102,6 @@ def kept(folder: Path, sitters: Sitters, name: str, draw: Callable[[], Tensor], 
 
     count = len(sitters.codes)
     key = f"{sitters.style}-{sitters.resolution}-{HELD_OUT_SEED}-{count}-{name}-world{VERSION}.pt"
-    path = folder / sitters.world.key / key
-    if path.is_file():
-        pixels = torch.load(path, weights_only=True)
-    else:
-        pixels = draw()
-        buffer = io.BytesIO()
-        torch.save(pixels, buffer)
-        write_atomically(path, buffer.getvalue())
+    pixels = remembered(folder / sitters.world.key / key, draw)
     drawn(count)
     return pixels

@@ -13,10 +13,11 @@ from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
-from cddfm.recipes.generator import encoded_pairs, shuffled_reals
+from cddfm.recipes.generator import encoded_pairs, estimator_of, likeness_by, shuffled_reals
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from domains.finetune import Finetune, PairedStart, Pairs, frozen_names
+from domains.finetune import Finetune, frozen_names
+from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
@@ -24,37 +25,32 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world. pool: portraits drawn of it, at `drawn` pixels a side, then averaged. paired_images: images of the
-    paired start before the adversarial stage of total_images; polish_images: of the same regression after it (paired_images = 0: the
-    published method alone). rate, adversarial_rate: learning rates; the adversarial stage only sharpens what the start has placed.
-    gamma: R1 weight. keep: weight of the structure term. middle: how much more the picture's middle counts in picture losses.
+    """domain: a style of the world. pool: portraits drawn of it, at `drawn` pixels a side, then averaged. paired: whether codes learn to
+    draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look like, without partners
+    (domains.finetune, the published method). rate: learning rate. middle, fooling: of paired training, how much more the picture's middle
+    counts, and the critic's weight. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the
+    structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(
-            drawn=16, pool=32, paired_images=8, total_images=16, polish_images=8, batch=8, discriminator_base=256, discriminator_max=32
-        ),
+        "tiny": dict(drawn=16, pool=32, total_images=16, batch=8, discriminator_base=256, discriminator_max=32),
         "small": {},
-        "large": dict(
-            pool=30_000, paired_images=300_000, total_images=400_000, polish_images=0, batch=64, discriminator_base=16384,
-            discriminator_max=512,
-        ),
-    }  # fmt: skip
+        "large": dict(pool=30_000, total_images=500_000, batch=64, discriminator_base=16384, discriminator_max=512),
+    }
 
     domain: str
     drawn: int = 128
     pool: int = 2_000
-    paired_images: int = 9_000
-    total_images: int = 1_500
-    polish_images: int = 3_000
-    batch: int = 16
-    discriminator_base: int = 1024
-    discriminator_max: int = 256
+    paired: bool = True
+    total_images: int = 12_000
+    batch: int = 8
     rate: float = 2e-3
-    adversarial_rate: float = 5e-4
+    middle: float = 3.0
+    fooling: float = 0.5
     gamma: float = 1.0
     keep: float = 0.5
-    middle: float = 3.0
+    discriminator_base: int = 1024
+    discriminator_max: int = 256
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -64,47 +60,37 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
-    pool = draw_pool(options.domain, options.pool, source.resolution, device, folders.pools, world=stack.world, drawn=options.drawn)
-    preview = pool.take(torch.arange(12))[0]
-    start = source
-    if options.paired_images:
-        portraits = draw_pool(SOURCE, options.pool, source.resolution, device, folders.pools, world=stack.world, drawn=options.drawn)
-        pairs = pairs_of(stack, portraits, pool, options.seed)
-        paired = PairedStart(source, pairs, options.batch, options.paired_images, options.rate, options.middle)
-        if not train(
-            paired, options.model_copy(update={"total_images": options.paired_images}), folders.run(f"{options.domain}-paired"),
-            f"paired start of {options.domain}", lambda path: save_preview(path, preview, source, paired.generator), seconds,
-        ):  # fmt: skip
-            return False
-        start = paired.generator
-    reals = shuffled_reals(pool, options.seed)
+    shared = dict(resolution=source.resolution, device=device, cache=folders.pools, world=stack.world, drawn=options.drawn)
+    pool = draw_pool(options.domain, options.pool, **shared)
     torch.manual_seed(options.seed)
-    discriminator = Discriminator(
-        resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
-    ).to(device)
-    stage = Finetune(
-        start, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.adversarial_rate,
-        gamma=options.gamma, keep=options.keep,
-    )  # fmt: skip
-    result = stage.average
+    if options.paired:
+        likeness = likeness_by(estimator_of(folders.stack, device), options.fooling, options.middle)
+        pairs = pairs_of(stack, draw_pool(SOURCE, options.pool, **shared), pool, options.seed)
+        stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
+    else:
+        stage = unpaired(options, source, pool)
+    preview = pool.take(torch.arange(12))[0]
     if not train(
         stage, options, folders.run(options.domain), f"domain {options.domain}",
         lambda path: save_preview(path, preview, source, stage.average), seconds,
     ):  # fmt: skip
         return False
-    if options.paired_images:
-        polish = PairedStart(result, pairs, options.batch, options.polish_images, options.rate / 2, options.middle)
-        if not train(
-            polish, options.model_copy(update={"total_images": options.polish_images}), folders.run(f"{options.domain}-polish"),
-            f"polish of {options.domain}", lambda path: save_preview(path, preview, source, polish.generator), seconds,
-        ):  # fmt: skip
-            return False
-        result = polish.generator
-    images = options.total_images + (options.paired_images + options.polish_images if options.paired_images else 0)
     frozen = frozen_names(source)
-    notes = {"options": options.model_dump(), "images": images, "frozen": sorted(frozen)}
-    save_network(domain_path(folders.stack, options.domain), result, notes, half=True, without=frozen)
+    notes = {"options": options.model_dump(), "images": options.total_images, "frozen": sorted(frozen)}
+    save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=frozen)
     return True
+
+
+def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
+    """Training on the style's pictures alone."""
+    reals = shuffled_reals(pool, options.seed)
+    discriminator = Discriminator(
+        resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
+    ).to(pool.images.device)
+    return Finetune(
+        source, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
+        gamma=options.gamma, keep=options.keep,
+    )  # fmt: skip
 
 
 def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:

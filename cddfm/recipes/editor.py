@@ -14,7 +14,7 @@ from cddfm.predictor import Predictor
 from cddfm.recipes.twins import load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.calibrate import calibrate, describe
+from cddfm.stages.calibrate import calibrate, describe, seen_slopes
 from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
@@ -136,7 +136,7 @@ class _Twins:
 
     def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
         self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
-        self.pool, self.twins = load_twins(stack, folders, options)
+        self.portraits, self.drawn, self.twins = load_twins(stack, folders, options)
         self.population = twin_population(self.twins, options.population, options.seed)
         self.lessons = twin_lessons(self.twins, self.population)
 
@@ -155,5 +155,6 @@ class _Twins:
     def finish(self, networks: EditorNetworks) -> None:
         """Calibration, if asked for."""
         if self.options.calibration:
-            stack = self.stack
-            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, self.pool, self.options.calibration)
+            stack, samples = self.stack, self.options.calibration
+            seen = seen_slopes(stack.estimator, self.portraits, self.drawn, 2 * samples)
+            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, seen, samples)

@@ -1,4 +1,4 @@
-"""`train-generator`: the world's portraits and their twins → generator and encoder (domains.train, domains.joint)."""
+"""`train-generator`: the world's portraits and their twins → generator and encoder (domains.train, domains.joint, domains.mapping)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.reconstruct import Reconstructor
+from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.twins import encoded
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
-from domains.finetune import Pairs
-from domains.joint import Joint, Terms, maps_of
+from domains.joint import Joint
+from domains.likeness import Likeness, maps_of
+from domains.mapping import MappingFit, open_noise
+from domains.paired import Pairs
 from domains.registry import SOURCE
-from domains.train import EncoderStart, MappingFit, Reals, WarmStart
+from domains.train import EncoderStart, Reals, WarmStart
 from stylespace.continued import continue_generator
 from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
@@ -32,12 +35,12 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn, at `drawn` pixels a side, then averaged. start: folder of a stack
-    whose generator, of the same or lower resolution and the same widths, this training goes on from; start_images: images on which
-    the encoder alone is fitted to it. warm_images: images of the warm start, which grows as `grow` says: (resolution, share by which
-    it ends). mapping_images: codes of the mapping fit. twins: of how many portraits the twins are drawn as well, which have more
-    expressions. total_images: of the last stage. The generator's widths are StyleGAN2's, min(channel_base / resolution,
-    channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in
-    picture losses. fooling: weight of the critic in the last stage (domains.joint), 0 for none.
+    whose generator, of the same or lower resolution and the same widths, this training goes on from, and whose encoder, if it is of the
+    same shape; if not, start_images are those on which the encoder alone is fitted. warm_images: images of the warm start, which grows as
+    `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are drawn as well, which have more
+    expressions. total_images: of the joint stage. mapping_images: codes of either mapping fit. The generator's widths are StyleGAN2's,
+    min(channel_base / resolution, channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the
+    picture's middle counts in picture losses. fooling: weight of the critic in the joint stage, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -61,8 +64,8 @@ class RecipeOptions(Options):
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
-    mapping_images: int = 1_500_000
-    mapping_batch: int = 512
+    mapping_images: int = 600_000
+    mapping_batch: int = 256
     twins: int = 10_000
     total_images: int = 250_000
     batch: int = 8
@@ -116,47 +119,64 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         channel_max=options.channel_max, mapping_layers=options.mapping_layers,
     ).to(device)  # fmt: skip
     encoder = encoder_like(estimator, options.w_dim).to(device)
-    critic = FeatureCritic([maps.shape[1] for maps in maps_of(estimator.levels(pool.take(torch.arange(1))[0]))]).to(device)
 
     preview = Preview(pool)
     drawn = 4
     if options.start:
-        earlier = Stack(Path(options.start), device).generator
-        continue_generator(generator, earlier)
-        drawn = earlier.resolution
-        start = EncoderStart(generator, encoder, reals, options.batch, options.start_images, middle=options.middle)
-        start_options = options.model_copy(update={"total_images": options.start_images})
+        earlier = Stack(Path(options.start), device)
+        continue_generator(generator, earlier.generator)
+        drawn = earlier.generator.resolution
+        if encoder.arguments == earlier.encoder.arguments:
+            encoder.load_state_dict(earlier.encoder.state_dict())
+        else:
+            start = EncoderStart(generator, encoder, reals, options.batch, options.start_images, middle=options.middle)
+            start_options = options.model_copy(update={"total_images": options.start_images})
+            if not train(
+                start, start_options, folders.run("start"), "encoder start", lambda path: preview.save(path, generator, encoder), seconds
+            ):
+                return False
+    if options.warm_images:
+        warm = WarmStart(
+            generator, encoder, reals, options.batch, options.warm_images, options.grow, options.rate, drawn=drawn, middle=options.middle
+        )
+        warm_options = options.model_copy(update={"total_images": options.warm_images})
         if not train(
-            start, start_options, folders.run("start"), "encoder start", lambda path: preview.save(path, generator, encoder), seconds
+            warm, warm_options, folders.run("warm"), "warm start", lambda path: preview.save(path, generator, encoder), seconds
         ):
             return False
-    warm_options = options.model_copy(update={"total_images": options.warm_images})
-    warm = WarmStart(
-        generator, encoder, reals, options.batch, options.warm_images, options.grow, options.rate, drawn=drawn, middle=options.middle
-    )
-    if not train(
-        warm, warm_options, folders.run("warm"), "warm start",
-        lambda path: preview.save(path, generator, encoder), seconds,
-    ):  # fmt: skip
+    likeness = likeness_by(estimator, options.fooling, options.middle)
+    joint = Joint(generator, encoder, likeness, reals, options.batch, options.total_images, options.rate / 2)
+    generator, encoder = joint.average, joint.average_encoder
+    if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
-    w = encoded(encoder, pool)
-    fit = MappingFit(generator, pool.codes, w, batch=options.mapping_batch, total_images=options.mapping_images)
+    if not fit_mapping(generator, pool.codes, encoded(encoder, pool), options, folders, seconds):
+        return False
+    notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images, "world": VERSION}
+    save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
+    save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
+    return True
+
+
+def fit_mapping(generator: Generator, codes: Tensor, w: Tensor, options: RecipeOptions, folders: Folders, seconds: float | None) -> bool:
+    """Both fits of domains.mapping; True when finished."""
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
-    if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
-        return False
-    joint = Joint(
-        generator, encoder, critic, estimator.levels, reals, options.batch, options.total_images, options.rate / 2,
-        terms=Terms(fooling=options.fooling), middle=options.middle,
-    )  # fmt: skip
-    done = train(
-        joint, options, folders.run("generator"), "generator",
-        lambda path: preview.save(path, joint.average, joint.average_encoder), seconds,
-    )  # fmt: skip
-    if done:
-        notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images, "world": VERSION}
-        save_network(folders.stack / "generator.safetensors", joint.average, notes, half=True)
-        save_network(folders.stack / "encoder.safetensors", joint.average_encoder, notes, half=True)
-    return done
+    noise = codes.new_zeros(len(codes), generator.z_dim - codes.shape[1])
+    for name, title in (("mapping-mean", "mapping, mean"), ("mapping", "mapping")):
+        fit = MappingFit(generator, codes, noise, w, options.mapping_batch, options.mapping_images)
+        if not train(fit, fit_options, folders.run(name), title, seconds=seconds):
+            return False
+        if name == "mapping-mean":
+            noise, share = open_noise(generator, codes, w)
+            say(f"z has room for {share:.0%} of what the codes leave open")
+    return True
+
+
+def likeness_by(estimator: Reconstructor, fooling: float, middle: float) -> Likeness:
+    """How like pictures are to what this estimator sees, with a critic of its features that knows nothing yet."""
+    device = next(estimator.parameters()).device
+    seen = maps_of(estimator.levels(torch.zeros(1, 3, estimator.resolution, estimator.resolution, device=device)))
+    critic = FeatureCritic([maps.shape[1] for maps in seen]).to(device)
+    return Likeness(critic, estimator.levels, fooling=fooling, middle=middle)
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

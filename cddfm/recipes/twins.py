@@ -20,8 +20,10 @@ class TwinOptions(Protocol):
     drawn: int
 
 
-def load_twins(stack: Stack, folders: Folders, options: TwinOptions) -> tuple[Pool, Twins]:
-    """The portraits, and the stack's twins that start from them. Raises UserError when its generator has none."""
+def load_twins(stack: Stack, folders: Folders, options: TwinOptions) -> tuple[Pool, Pool, Twins]:
+    """The portraits, the drawn twins of the first of them, and the stack's twins that start from both. Raises UserError when its
+    generator has none."""
     shared = dict(resolution=stack.generator.resolution, device=stack.device, cache=folders.pools, world=stack.world, drawn=options.drawn)
-    pool = draw_pool(SOURCE, options.pool, **shared)
-    return pool, twins_of(stack, pool, draw_pool(SOURCE, options.twins, twins=True, **shared))
+    portraits = draw_pool(SOURCE, options.pool, **shared)
+    drawn = draw_pool(SOURCE, options.twins, twins=True, **shared)
+    return portraits, drawn, twins_of(stack, portraits, drawn)

@@ -1,20 +1,22 @@
 """Calibration of edits: a manipulator that falls short of what is asked by a steady factor is asked for more by that factor.
 
-What an edit achieves is read off generated pictures by the estimator, which itself regresses towards the mean. How far it does so is
-known from the world's own pictures, whose parameters are exact, and is divided out. The judge has no part in it.
+What an edit achieves is read off generated pictures by the estimator, which sees only a part of any change. How large a part is known from
+the world's own pictures, whose parameters are exact, and is divided out: where twins were drawn that change an attribute alone, from
+them, elsewhere from the differences between portraits (of which an estimator sees less where two attributes look alike, as light and
+skin do). The judge has no part in it.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cddfm.data import Pool
 from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, ParamLayout
 from cddfm.reconstruct import Reconstructor
-from cddfm.stages.twins import Twins
+from cddfm.stages.twins import Twins, changed_alone
 from stylespace.generator import Generator
 
 LEAST_SEEN = 0.3
@@ -34,13 +36,13 @@ WHOLE = ("identity", "albedo", "light")
 
 @torch.no_grad()
 def calibrate(
-    manipulator: Manipulator, generator: Generator, estimator: Reconstructor, twins: Twins, pool: Pool, samples: int = 256, seed: int = 7
-) -> dict[str, Float[Tensor, " size"]]:
+    manipulator: Manipulator, generator: Generator, estimator: Reconstructor, twins: Twins, seen: Float[Tensor, " total"],
+    samples: int = 256, seed: int = 7,
+) -> dict[str, Float[Tensor, " size"]]:  # fmt: skip
     """Set `manipulator.gains`; returns the slopes that were achieved before.
 
-    samples: edits of each attribute, and twice as many pictures of the pool.
+    seen: what the estimator reads of true changes (`seen_slopes`). samples: edits of each attribute.
     """
-    seen = seen_slopes(estimator, pool, 2 * samples)
     manipulator.gains.fill_(1.0)
     before = {}
     for index, attribute in enumerate(ATTRIBUTES):
@@ -60,13 +62,27 @@ def calibrate(
 
 
 @torch.no_grad()
-def seen_slopes(estimator: Reconstructor, pool: Pool, samples: int) -> Float[Tensor, " total"]:
-    """Slope of the estimator's reading against the truth, per parameter, over pictures of the world."""
-    indices = torch.arange(min(samples, len(pool)))
-    parts = [pool.take(part) for part in indices.split(BATCH)]
-    truth = torch.cat([flat for _, flat in parts])
-    read = torch.cat([estimator(images).flatten() for images, _ in parts])
-    return slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), whole=False)
+def seen_slopes(estimator: Reconstructor, portraits: Pool, twins: Pool, samples: int) -> Float[Tensor, " total"]:
+    """Slope of the estimator's reading against the truth, per parameter, over pictures of the world: see the module.
+
+    twins: drawn ones, of the first portraits. samples: portraits, and pairs of each attribute, at most.
+    """
+    layout = estimator.layout
+    some = torch.arange(min(samples, len(portraits)))
+    truth, read = portraits.params[some], _read_pool(estimator, portraits, some)
+    seen = slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), whole=False)
+    alone = changed_alone(portraits.first(len(twins)), twins, layout)
+    for index, attribute in enumerate(ATTRIBUTES):
+        rows, part = (alone == index).nonzero()[:samples, 0], layout.slices[attribute]
+        if len(rows):
+            changed = (twins.params[rows] - portraits.params[rows])[:, part]
+            got = (_read_pool(estimator, twins, rows) - _read_pool(estimator, portraits, rows))[:, part]
+            seen[part] = slopes(changed, got, whole=False)
+    return seen
+
+
+def _read_pool(estimator: Reconstructor, pool: Pool, rows: Int[Tensor, " some"]) -> Float[Tensor, "some total"]:
+    return torch.cat([estimator(pool.take(part)[0]).flatten() for part in rows.split(BATCH)])
 
 
 def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], whole: bool) -> Float[Tensor, " size"]:

@@ -1,6 +1,6 @@
 """Twins: pairs of style codes of one scene before and after a known change of its face, where the generator's z is a scene code.
 
-The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.joint). So
+The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.mapping). So
 the code of the same person in the same place, but turned, laughing or lit from elsewhere, is known exactly, and with it what an edit should
 have written into s. No picture needs to be read for this; generators from elsewhere have no twins.
 """
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cddfm.data import EXPRESSIONS, Pool, training_codes
+from cddfm.data import EXPRESSIONS, Pool, acted_strength, training_codes
 from cddfm.errors import UserError
 from cddfm.params import ATTRIBUTES, GROUPS, ParamLayout
 from cddfm.stack import Stack
@@ -73,15 +73,22 @@ class Drawn:
     @staticmethod
     def of(encoder: Encoder, portraits: Pool, twins: Pool, layout: ParamLayout) -> Drawn:
         """From pools of the same seeds; pairs in which not exactly one attribute changed are left out."""
-        change = twins.params - portraits.params
-        touched = torch.stack([(change[:, layout.slices[name]] != 0).any(dim=1) for name in ATTRIBUTES], dim=1)
-        rows = (touched.sum(dim=1) == 1).nonzero()[:, 0]
+        alone = changed_alone(portraits, twins, layout)
+        rows = (alone >= 0).nonzero()[:, 0]
         w, twin = (encoded(encoder, pool)[rows] for pool in (portraits, twins))
-        return Drawn(portraits.codes[rows], w, twin, portraits.params[rows], change[rows], touched[rows].float().argmax(dim=1))
+        change = twins.params[rows] - portraits.params[rows]
+        return Drawn(portraits.codes[rows], w, twin, portraits.params[rows], change, alone[rows])
 
     def places(self, attribute: str) -> Int[Tensor, " some"]:
         """The pairs in which this attribute changed."""
         return (self.attribute == ATTRIBUTES.index(attribute)).nonzero()[:, 0]
+
+
+def changed_alone(portraits: Pool, twins: Pool, layout: ParamLayout) -> Int[Tensor, " n"]:
+    """The one attribute in which each twin differs from its portrait, as its place in `ATTRIBUTES`; −1 where not exactly one does."""
+    differs = portraits.params != twins.params
+    touched = torch.stack([differs[:, layout.slices[name]].any(dim=1) for name in ATTRIBUTES], dim=1)
+    return torch.where(touched.sum(dim=1) == 1, touched.float().argmax(dim=1), -1)
 
 
 @torch.no_grad()
@@ -211,16 +218,14 @@ class Twins:
 
     def _latents(self, codes: Tensor, other: Tensor, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
         """Both with the same noise in the numbers of z that are no scene code's."""
-        state = randomness.get_state()
-        z = latent_of(codes, self.rotation, randomness)
-        randomness.set_state(state)
-        return z, latent_of(other, self.rotation, randomness)
+        noise = torch.randn(len(codes), self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
+        return latent_of(codes, noise, self.rotation), latent_of(other, noise, self.rotation)
 
 
 def _anywhere(attribute: str, like: Tensor, randomness: torch.Generator) -> Tensor:
     """A number for one control alone: an expression at any strength, else wider than the Gaussian of sitters."""
     if attribute == "expression":
-        return (0.5 + 2.3 * torch.rand(like.shape, generator=randomness)).to(like.device)
+        return acted_strength(like.shape, randomness).to(like.device)
     return (1.4 * torch.randn(like.shape, generator=randomness)).to(like.device)
 
 
@@ -229,15 +234,13 @@ def has_twins(stack: Stack) -> bool:
     return read_notes(stack.path("generator")).get("world") == VERSION
 
 
-def twins_of(stack: Stack, pool: Pool | None = None, twins: Pool | None = None) -> Twins:
-    """The twins of a stack's generator; with a pool of portraits, half of them start from what the encoder makes of those, and with a pool
-    of their drawn twins (of the first so many), these serve as well.
+def twins_of(stack: Stack, portraits: Pool, twins: Pool) -> Twins:
+    """The twins of a stack's generator, half of which start from what its encoder makes of the portraits. twins: the drawn ones, of the
+    first so many portraits.
 
     Raises UserError when the generator has none.
     """
     if not has_twins(stack):
         raise UserError(f"the generator of {stack.folder} was not trained on the world as it is now; use answers=base, or train it again")
-    if pool is None:
-        return Twins(stack.generator, stack.world)
-    drawn = None if twins is None else Drawn.of(stack.encoder, pool.first(len(twins)), twins, stack.model.layout)
-    return Twins(stack.generator, stack.world, pool.codes, encoded(stack.encoder, pool), drawn)
+    drawn = Drawn.of(stack.encoder, portraits.first(len(twins)), twins, stack.model.layout)
+    return Twins(stack.generator, stack.world, portraits.codes, encoded(stack.encoder, portraits), drawn)

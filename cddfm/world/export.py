@@ -24,6 +24,7 @@ from torch import Tensor
 
 from cddfm.camera import to_pixels
 from cddfm.errors import UserError
+from cddfm.images import eight_bit
 from cddfm.params import GROUPS
 from cddfm.world.assets import assets
 from cddfm.world.codes import sample_codes
@@ -106,7 +107,7 @@ def _shard(order: Order, style: str, seeds: Sequence[int], device: torch.device 
             with torch.no_grad():
                 scene = scene_of(sample_codes(part).to(device), assets(str(device)).model)
                 drawn = draw(scene, order.resolution, style)
-            images = ((drawn.image + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu()
+            images = eight_bit(drawn.image).permute(0, 2, 3, 1).cpu()
             masks = (drawn.mask * 255).round().to(torch.uint8).squeeze(1).cpu()
             landmarks = to_pixels(drawn.landmarks, order.resolution).cpu()
             for index, seed in enumerate(part):

@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import pytest
 import torch
 
 from cuda_ops.kept import kept
@@ -21,6 +22,16 @@ def test_it_is_made_once_per_state_of_the_weight():
     weight.add_(1)
     assert torch.equal(kept(weight, "double", double), torch.full((3,), 4.0))
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_it_follows_optimisers_fused_ones_too(fused):
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([weight], lr=0.5, fused=fused)
+    for _ in range(3):
+        assert torch.equal(kept(weight, "double", lambda weight: weight * 2), weight.detach() * 2)
+        weight.grad = torch.ones(3)
+        optimizer.step()
 
 
 def test_it_holds_no_weight_alive():

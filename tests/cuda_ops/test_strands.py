@@ -7,15 +7,7 @@ from cuda_ops import native
 from cuda_ops import strands as module
 from cuda_ops.strands import draw_strands
 
-
-@pytest.fixture(params=["compiled", "torch"], autouse=True)
-def implementation(request):
-    if request.param == "compiled":
-        request.getfixturevalue("compiled")
-        yield
-    else:
-        with native.disabled():
-            yield
+pytestmark = pytest.mark.usefixtures("implementation")
 
 
 def one(start: tuple[float, ...], end: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:

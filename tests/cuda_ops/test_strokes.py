@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -7,17 +6,9 @@ import torch
 from cuda_ops import native
 from cuda_ops.strokes import Strokes, lay_strokes
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 CELLS, SIZE = 12, 48
-
-
-@pytest.fixture(params=["compiled", "torch"], autouse=True)
-def implementation(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "compiled":
-        request.getfixturevalue("compiled")
-        yield
-    else:
-        with native.disabled():
-            yield
 
 
 @pytest.fixture

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -7,17 +5,9 @@ from cuda_ops import native
 from cuda_ops.rasterize import rasterize, vertex_normals, visible_faces
 from cuda_ops.surface import SurfacePixels, sample_surface
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 SIZE, KINDS = 24, 4
-
-
-@pytest.fixture(params=["compiled", "torch"], autouse=True)
-def implementation(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "compiled":
-        request.getfixturevalue("compiled")
-        yield
-    else:
-        with native.disabled():
-            yield
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ def test_the_rotation_is_orthogonal_and_fixed():
 
 
 def test_latents_of_codes_are_standard_normal_and_carry_the_code():
-    codes = torch.randn(4000, 5, generator=torch.Generator().manual_seed(1))
+    codes, noise = torch.randn(4000, 8, generator=torch.Generator().manual_seed(1)).split([5, 3], dim=1)
     rotation = code_rotation(8)
-    z = latent_of(codes, rotation, torch.Generator().manual_seed(2))
+    z = latent_of(codes, noise, rotation)
     assert torch.allclose(z.T.cov(), torch.eye(8), atol=0.12)
-    assert torch.allclose((z @ rotation)[:, :5], codes, atol=1e-5)
-    with pytest.raises(ValueError, match="raise z_dim"):
-        latent_of(codes, code_rotation(4), torch.Generator())
+    assert torch.allclose(z @ rotation, torch.cat([codes, noise], dim=1), atol=1e-5)
+    with pytest.raises(ValueError, match="code of 5 numbers and noise of 3 do not make a z of 4"):
+        latent_of(codes, noise, code_rotation(4))

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from domains.finetune import Finetune, PairedStart, frozen_names, structure_distance
+from domains.finetune import Finetune, frozen_names, structure_distance
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 
@@ -89,23 +89,3 @@ def test_structure_ignores_colour_and_contrast():
     picture, other = torch.rand(2, 2, 3, 16, 16).unbind(0)
     assert float(structure_distance(picture, 0.3 * picture + 0.2)) < 0.05
     assert float(structure_distance(picture, other)) > 0.5
-
-
-def test_the_paired_start_learns_and_leaves_the_frozen_alone():
-    source, _ = make_stage()
-
-    def pairs(position, count, generator):
-        """The domain is the source with its light and dark exchanged."""
-        with torch.no_grad():
-            s = source.styles(source.broadcast(source.map(torch.randn(count, 8, generator=generator))))
-            return s, -source.synthesise(s)
-
-    stage = PairedStart(source, pairs, batch=8, total_images=8 * 40, rate=5e-3)
-    before = copy.deepcopy(source.state_dict())
-    first = stage.step(0, torch.Generator().manual_seed(0))["picture"]
-    last = run(stage, 1, 39)["picture"]
-    assert last < 0.8 * first
-    frozen = frozen_names(source)
-    for name, tensor in stage.generator.state_dict().items():
-        assert torch.equal(source.state_dict()[name], before[name])
-        assert torch.equal(tensor, before[name]) or name not in frozen

@@ -1,9 +1,9 @@
-"""The first stages of a generator from scratch learn."""
+"""The first stage of a generator from scratch learn."""
 
 import pytest
 import torch
 
-from domains.train import EncoderStart, MappingFit, WarmStart
+from domains.train import EncoderStart, WarmStart
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.schedule import rate_at
@@ -41,15 +41,6 @@ def test_the_warm_start_learns_to_redraw():
     stage = WarmStart(generator, encoder, plain_reals, batch=16, total_images=16 * 60, rate=4e-3)
     metrics = run(stage, 60)
     assert metrics[-1]["picture"] < 0.5 * metrics[0]["picture"]
-
-
-def test_the_mapping_learns_where_the_encoder_puts_a_code():
-    generator, _ = tiny_networks()
-    codes = torch.randn(500, 6, generator=torch.Generator().manual_seed(3))
-    w = codes.tanh() @ torch.randn(6, 16, generator=torch.Generator().manual_seed(4))
-    stage = MappingFit(generator, codes, w, batch=64, total_images=64 * 400)
-    metrics = run(stage, 400)
-    assert metrics[-1]["mapping"] < 0.3 * metrics[0]["mapping"]
 
 
 def test_an_encoder_learns_to_feed_a_generator_that_stays_as_it_is():

@@ -6,20 +6,20 @@ import scipy.linalg
 import torch
 
 from cddfm.data import HELD_OUT_SEED, draw_pool
-from cddfm.evaluation import frechet
+from cddfm.evaluation import exhibition, frechet
+from cddfm.evaluation.exhibition import Exhibition
 from cddfm.evaluation.frechet import (
     MOST_IMAGES,
     WORLD_SEEDS,
     Distance,
-    Exhibition,
     Gaussian,
-    draw_exhibition,
     frechet_distance,
     gaussian_of,
     generated,
     measure_distance,
 )
 from cddfm.evaluation.goals import DISTANCE_MARGIN, DISTANCE_RATIO, goals
+from cddfm.images import eight_bit
 from cddfm.worlds import ProceduralWorld
 from tests.cddfm.evaluation.standins import SIDE, SpelledStack
 from tests.cddfm.standins import small_generator
@@ -94,8 +94,8 @@ def test_the_worlds_sets_are_held_out_apart_and_sitters_as_they_are(tmp_path: Pa
 
 
 def test_drawing_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frechet, "SHARD", 4)
-    monkeypatch.setattr(frechet, "DRAW_BATCH", 2)
+    monkeypatch.setattr(exhibition, "SHARD", 4)
+    monkeypatch.setattr(exhibition, "DRAW_BATCH", 2)
     world = SpelledStack(tmp_path).world
     draw, asked = world.portraits, []
 
@@ -106,15 +106,15 @@ def test_drawing_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: p
         return draw(codes, *rest)
 
     monkeypatch.setattr(world, "portraits", portraits)
-    exhibition = Exhibition(world, "toon", SIDE, tmp_path)
+    toons = Exhibition(world, "toon", SIDE, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        list(exhibition.shards(0, 9, nothing))
+        list(toons.shards(0, 9, nothing))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"distance-toon-{SIDE}-of-{2 * SIDE}-0-4-world2.pt"]
     drawn: list[int] = []
-    pixels = torch.cat(list(exhibition.shards(0, 9, drawn.append)))
+    pixels = torch.cat(list(toons.shards(0, 9, drawn.append)))
     assert asked == [2, 2, 2, 2, 2, 2, 1], "only what was lost is drawn again"
     assert drawn == [4, 2, 2, 1]
-    assert torch.equal(pixels, torch.cat(list(exhibition.shards(0, 9, nothing))))
+    assert torch.equal(pixels, torch.cat(list(toons.shards(0, 9, nothing))))
     assert len(asked) == 7
     assert Exhibition(world, "toon", 256, tmp_path).drawn_at == 256
 
@@ -126,41 +126,42 @@ def test_generated_pictures_depend_on_their_own_seed() -> None:
     (second,) = generated(generator, 8, 1, "cpu")
     assert torch.equal(second, pixels[1:2])
     z = torch.randn(8, generator=torch.Generator().manual_seed(8))[None]
-    assert torch.equal(second, frechet.quantised(generator(z).detach()))
+    assert torch.equal(second, eight_bit(generator(z).detach()))
 
 
 def test_a_generator_of_the_worlds_own_pictures_is_as_far_as_the_world(tmp_path: Path) -> None:
     stack = SpelledStack(tmp_path)
-    exhibition = Exhibition(stack.world, "portrait", SIDE, tmp_path)
+    portraits = Exhibition(stack.world, "portrait", SIDE, tmp_path)
     drawn: list[int] = []
-    found = measure_distance(stack.judge.features, stack.generator, exhibition, "portrait", 300, drawn.append)
+    found = measure_distance(stack.judge.features, stack.generator, portraits, "portrait", 300, drawn.append)
     assert sum(drawn) == 900
     assert found.images == 300
     assert found.features == stack.model.layout.total
     assert 0 < found.of_means < found.generated < found.variance
     assert found.ratio == pytest.approx(1, abs=0.25)
-    sets = [gaussian_of(stack.judge.features, exhibition.shards(seed, 300, nothing), "cpu") for seed in WORLD_SEEDS]
+    sets = [gaussian_of(stack.judge.features, portraits.shards(seed, 300, nothing), "cpu") for seed in WORLD_SEEDS]
     assert found.world == frechet_distance(*sets)
 
     def shifted(s: torch.Tensor) -> torch.Tensor:
         return stack.generator.__class__.synthesise(stack.generator, s + 0.2)
 
     stack.generator.synthesise = shifted
-    worse = measure_distance(stack.judge.features, stack.generator, exhibition, "portrait", 300, nothing)
+    worse = measure_distance(stack.judge.features, stack.generator, portraits, "portrait", 300, nothing)
     assert worse.world == found.world
     assert worse.of_means == pytest.approx(0.04 * found.features, rel=0.3)
     assert worse.ratio > 2
 
 
-def test_the_worlds_sets_can_be_drawn_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worlds_sets_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = SpelledStack(tmp_path)
-    draw_exhibition(stack.world, "toon", SIDE, 5, tmp_path)
+    first = frechet.domain_distance(stack, "toon", 5, tmp_path)
 
     def never(*_: object) -> None:
         raise AssertionError("all of these are in the folder")
 
     monkeypatch.setattr(stack.world, "portraits", never)
-    assert frechet.domain_distance(stack, "toon", 5, tmp_path).images == 5
+    assert first.images == 5
+    assert frechet.domain_distance(stack, "toon", 5, tmp_path) == first
 
 
 @pytest.mark.parametrize(("excess", "met"), [(-0.01, True), (0.01, False)])

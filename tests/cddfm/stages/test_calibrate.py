@@ -1,6 +1,5 @@
 """Calibration mends a manipulator that falls short by a steady factor, and leaves alone what the estimator cannot see."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -8,7 +7,7 @@ from cddfm.data import Pool
 from cddfm.manipulator import Manipulator
 from cddfm.params import FaceParams
 from cddfm.reconstruct import Reconstructor
-from cddfm.stages.calibrate import MOST, calibrate, slopes
+from cddfm.stages.calibrate import MOST, calibrate, seen_slopes, slopes
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
 from tests.cddfm.standins import random_params, small_model
@@ -68,33 +67,59 @@ class Exact(Twins):
         return Pairs(s, s + change, s, change, change[:, :6] != 0)
 
 
-@pytest.fixture
-def pool(monkeypatch):
-    flat = random_params(MODEL, 64).flatten()
-    monkeypatch.setattr(Pool, "take", lambda self, indices: (flat[indices][:, None, None, :].expand(-1, 3, 1, -1), flat[indices]))
-    return Pool(torch.zeros(64, 3, 1, 1, dtype=torch.uint8), flat, torch.zeros(64, 2))
+def portraits_of(flat, monkeypatch):
+    """Pools whose pictures are their parameters."""
+    monkeypatch.setattr(Pool, "take", lambda self, rows: (self.params[rows][:, None, None, :].expand(-1, 3, 1, -1), self.params[rows]))
+    return Pool(torch.zeros(len(flat), 3, 1, 1, dtype=torch.uint8), flat, torch.zeros(len(flat), 2))
 
 
-def run(done, seen, pool):
+def run(done, seen):
     manipulator = HalfHearted(done)
-    before = calibrate(manipulator, Copying(), Estimator(seen), Exact(), pool, samples=64)
+    before = calibrate(manipulator, Copying(), Estimator(seen), Exact(), torch.full((LAYOUT.total,), seen), samples=64)
     return manipulator.gains, before
 
 
-def test_what_falls_short_is_asked_for_more(pool):
-    gains, before = run(0.8, 0.7, pool)
+def test_what_falls_short_is_asked_for_more():
+    gains, before = run(0.8, 0.7)
     assert torch.allclose(gains[POSE], torch.full((3,), 1.25), atol=1e-4)
     assert torch.allclose(before["pose"], torch.full((3,), 0.56), atol=1e-4)
     assert torch.allclose(gains[LAYOUT.slices["light"]], torch.full((27,), 1.25), atol=1e-4)
     assert (gains[LAYOUT.slices["translation"]] == 1).all()
 
 
-def test_no_factor_is_beyond_the_limit(pool):
-    assert run(0.4, 0.9, pool)[0].max() <= MOST
+def test_no_factor_is_beyond_the_limit():
+    assert run(0.4, 0.9)[0].max() <= MOST
 
 
-def test_what_is_not_seen_keeps_its_gain(pool):
-    assert (run(0.8, 0.2, pool)[0] == 1).all()
+def test_what_is_not_seen_keeps_its_gain():
+    assert (run(0.8, 0.2)[0] == 1).all()
+
+
+class Confused(Reconstructor):
+    """Takes half of what it sees of skin for shade: the light that it reads is too low by half of the first albedo number."""
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.layout = LAYOUT
+
+    def forward(self, images):
+        flat = images[:, 0, 0].clone()
+        flat[:, LAYOUT.slices["light"]] -= 0.5 * flat[:, LAYOUT.slices["albedo"].start, None]
+        return FaceParams.unflatten(LAYOUT, flat)
+
+
+def test_what_is_seen_of_true_changes_comes_from_twins_where_there_are_any(monkeypatch):
+    light, albedo, pose = (LAYOUT.slices[name] for name in ("light", "albedo", "pose"))
+    flat = random_params(MODEL, 64).flatten()
+    flat[:, light] = flat[:, albedo.start, None]  # who is darker stands in the shade
+    other = flat[:40].clone()
+    other[:, light] += torch.randn(40, 1, generator=torch.Generator().manual_seed(1))
+    other[20:, pose] += 5.0  # two at once teach nothing
+    portraits, twins = portraits_of(flat, monkeypatch), portraits_of(other, monkeypatch)
+    seen = seen_slopes(Confused(), portraits, twins, 64)
+    assert torch.allclose(seen[light], torch.ones(27), atol=1e-4)
+    assert torch.allclose(seen[pose], torch.ones(3), atol=1e-4)
+    assert torch.allclose(seen_slopes(Confused(), portraits, twins.first(0), 64)[light], torch.full((27,), 0.5), atol=1e-4)
 
 
 def test_slopes():

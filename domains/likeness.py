@@ -1,0 +1,79 @@
+"""How like the given pictures generated ones are, in three terms, each of which sees what the others overlook:
+
+* the picture: where everything is, and its colours;
+* the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
+* a critic on the same features (stylespace.critic), where it has a weight: what makes pictures pass for given ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from domains.optimisers import ADAM, parameter_group
+from stylespace.critic import FeatureCritic, critic_loss, fooling_loss
+from stylespace.objectives import feature_loss, picture_loss
+
+Levels = Callable[[Tensor], Sequence[Tensor]]
+"""Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors."""
+
+
+class Comparison(NamedTuple):
+    """loss: what the generator is to lower, and the metrics that it consists of. wanted, seen: feature maps of both kinds of pictures."""
+
+    loss: Float[Tensor, ""]
+    metrics: dict[str, Tensor | float]
+    wanted: list[Tensor]
+    seen: list[Tensor]
+
+
+class Likeness:
+    """levels: the network whose features count; it is left as it is. features, fooling: weights beside the picture's 1, of the features and
+    of the critic (0 leaves it out). middle: how much more the picture's middle counts (objectives.middle_weight). rate: Adam's learning
+    rate of the critic."""
+
+    def __init__(
+        self, critic: FeatureCritic, levels: Levels, features: float = 0.05, fooling: float = 0.0, middle: float = 0.0, rate: float = 1e-3
+    ):
+        self.critic, self.levels, self.features, self.fooling, self.middle = critic, levels, features, fooling, middle
+        self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
+
+    def compare(
+        self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"], first: bool
+    ) -> Comparison:
+        """first: whether this is the first batch of a training, on which the critic measures how large features are."""
+        with torch.no_grad():
+            wanted = self.levels(images)
+        if first:
+            self.critic.fit(maps_of(wanted))
+        seen = self.levels(made)
+        metrics: dict[str, Tensor | float] = {
+            "picture": picture_loss(made, images, middle=self.middle),
+            "features": feature_loss(seen, wanted),
+        }
+        loss = metrics["picture"] + self.features * metrics["features"]
+        if self.fooling:
+            self.critic.requires_grad_(False)
+            metrics["fooling"] = fooling_loss(self.critic(maps_of(seen)))
+            loss = loss + self.fooling * metrics["fooling"]
+        return Comparison(loss, metrics, maps_of(wanted), [features.detach() for features in maps_of(seen)])
+
+    def criticise(self, comparison: Comparison) -> dict[str, Tensor | float]:
+        """One step of the critic, if it has a weight."""
+        if not self.fooling:
+            return {}
+        self.critic.requires_grad_(True)
+        loss = critic_loss(self.critic(comparison.wanted), self.critic(comparison.seen))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return {"critic": loss.detach()}
+
+
+def maps_of(levels: Sequence[Tensor]) -> list[Tensor]:
+    """Those of the levels that are maps."""
+    return [level for level in levels if level.dim() == 4]

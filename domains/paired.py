@@ -1,0 +1,62 @@
+"""Latent-consistent finetuning where a face's picture in the other domain is known: the world draws every scene in every style.
+
+What is finetuned, and what stays as it is bit for bit, is the same as without partners (domains.finetune). Here every style code has a
+picture that it is to draw, so likeness to it (domains.likeness) takes the place of the adversarial loss alone: a pose or a mouth cannot
+drift. The result is the moving average of the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from domains.finetune import unfrozen_copy
+from domains.joint import silence
+from domains.likeness import Likeness
+from domains.optimisers import parameter_group, set_rates
+from stylespace.generator import Generator
+from stylespace.objectives import ema_update
+from stylespace.schedule import rate_at
+
+Pairs = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
+"""(position, count, generator) → style codes of faces [count, style_dim], and the domain's pictures of the same faces."""
+
+
+class Paired:
+    """See the module; `modules["average"]` is the result. rate: Adam's learning rate. ema_images: half-life of the average in images."""
+
+    def __init__(
+        self,
+        source: Generator,
+        likeness: Likeness,
+        pairs: Pairs,
+        batch: int,
+        total_images: int,
+        rate: float = 2e-3,
+        ema_images: float = 2000.0,
+    ):
+        self.likeness, self.pairs, self.batch, self.total_images, self.ema_images = likeness, pairs, batch, total_images, ema_images
+        self.generator, trained = unfrozen_copy(source)
+        silence(self.generator)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "critic": likeness.critic, "average": self.average}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam([parameter_group(trained, rate)], betas=(0.9, 0.99)),
+            "critic": likeness.optimizer,
+        }
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        for optimizer in self.optimizers.values():
+            set_rates(optimizer, rate_at(position, self.total_images))
+        s, pictures = self.pairs(position, self.batch, generator)
+        comparison = self.likeness.compare(self.generator.synthesise(s, noise="none"), pictures, first=position == 0)
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        comparison.loss.backward()
+        optimizer.step()
+        metrics = comparison.metrics | self.likeness.criticise(comparison)
+        ema_update(self.average, self.generator, 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch))))
+        return {name: value.detach() for name, value in metrics.items()}
