@@ -30,6 +30,7 @@ ACTED = 3
 EXPRESSIONS = 32
 """How many numbers of a code's expressions have a meaning (left and right move together)."""
 
+TWIN_BLOCK = 10_000
 TWIN_SEED = 500_000_000
 """What is new in a twin is drawn from its seed plus this."""
 
@@ -87,14 +88,18 @@ def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
 
 
 def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
-    """The codes of `training_codes` with one thing changed: every fourth is lit otherwise, the others put on `ACTED` other expressions."""
+    """The codes of `training_codes` with one thing changed. Of the first `TWIN_BLOCK` seeds every fourth is lit otherwise, and the others
+    put on `ACTED` other expressions; of the next every second has another face, and the others another skin; and so on in turn."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
     codes, anew = training_codes(seeds), [seed + TWIN_SEED for seed in seeds]
     part, other = split(codes), split(sample_codes(anew))
     for row, seed in enumerate(seeds):
-        if seed % 4 == 3:
+        if seed // TWIN_BLOCK % 2 == 1:
+            name = "identity" if seed % 2 == 1 else "albedo"
+            part[name][row] = other[name][row]
+        elif seed % 4 == 3:
             part["light"][row] = LIVELY * other["light"][row]
         else:
             part["expression"][row] = other["expression"][row]

@@ -1,6 +1,7 @@
 """The whole chain on the tiny preset with the public commands: make a stack from nothing, then edit and evaluate with it."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -57,6 +58,16 @@ def test_the_domain_generator_keeps_every_frozen_tensor_bit_for_bit(made):
     frozen = frozen_names(stack.generator)
     assert all(torch.equal(portrait[name], toon[name]) for name in frozen)
     assert any(not torch.equal(portrait[name], toon[name]) for name in portrait.keys() - frozen)
+
+
+def test_a_domain_can_be_learned_without_partners(made, tmp_path):
+    stack = tmp_path / "stack"
+    shutil.copytree(made / "stack", stack)
+    run("adapt-domain", "clay", "--preset", "tiny", "--stack", stack, "--work", tmp_path / "work", "--set", "paired=false")
+    clay, portrait = Stack(stack).domain("clay").state_dict(), Stack(stack).generator.state_dict()
+    frozen = frozen_names(Stack(stack).generator)
+    assert all(torch.equal(portrait[name], clay[name]) for name in frozen)
+    assert any(not torch.equal(portrait[name], clay[name]) for name in portrait.keys() - frozen)
 
 
 def test_estimator_and_judge_share_neither_architecture_nor_weights(made):

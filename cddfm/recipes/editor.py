@@ -57,8 +57,8 @@ class RecipeOptions(Options):
     manipulator_hidden: int = 256
     population: int = 4_000
     drawn: int = 128
-    pool: int = 10_000
-    twins: int = 10_000
+    pool: int = 22_000
+    twins: int = 18_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0

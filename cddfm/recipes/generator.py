@@ -22,7 +22,7 @@ from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.joint import Joint
 from domains.likeness import Likeness, maps_of
-from domains.mapping import MappingFit, open_noise
+from domains.mapping import MeanFit, with_noise
 from domains.paired import Pairs
 from domains.registry import SOURCE
 from domains.train import EncoderStart, Reals, WarmStart
@@ -38,9 +38,9 @@ class RecipeOptions(Options):
     whose generator, of the same or lower resolution and the same widths, this training goes on from, and whose encoder, if it is of the
     same shape; if not, start_images are those on which the encoder alone is fitted. warm_images: images of the warm start, which grows as
     `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are drawn as well, which have more
-    expressions. total_images: of the joint stage. mapping_images: codes of either mapping fit. The generator's widths are StyleGAN2's,
-    min(channel_base / resolution, channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the
-    picture's middle counts in picture losses. fooling: weight of the critic in the joint stage, 0 for none.
+    expressions. total_images: of the joint stage. mapping_images: codes of the mapping fit. The generator's widths
+    are StyleGAN2's, min(channel_base / resolution, channel_max); the encoder is as large as the estimator that it starts from. middle: how
+    much more the picture's middle counts in picture losses. fooling: weight of the critic in the joint stage, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -149,25 +149,16 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
-    if not fit_mapping(generator, pool.codes, encoded(encoder, pool), options, folders, seconds):
+    w = encoded(encoder, pool)
+    fit = MeanFit(generator, pool.codes, w, options.mapping_batch, options.mapping_images)
+    fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
+    if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
+    generator, share = with_noise(generator, pool.codes, w)
+    say(f"z has room for {share:.0%} of what the scene codes leave open")
     notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images, "world": VERSION}
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
-    return True
-
-
-def fit_mapping(generator: Generator, codes: Tensor, w: Tensor, options: RecipeOptions, folders: Folders, seconds: float | None) -> bool:
-    """Both fits of domains.mapping; True when finished."""
-    fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
-    noise = codes.new_zeros(len(codes), generator.z_dim - codes.shape[1])
-    for name, title in (("mapping-mean", "mapping, mean"), ("mapping", "mapping")):
-        fit = MappingFit(generator, codes, noise, w, options.mapping_batch, options.mapping_images)
-        if not train(fit, fit_options, folders.run(name), title, seconds=seconds):
-            return False
-        if name == "mapping-mean":
-            noise, share = open_noise(generator, codes, w)
-            say(f"z has room for {share:.0%} of what the codes leave open")
     return True
 
 

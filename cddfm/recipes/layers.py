@@ -38,8 +38,8 @@ class RecipeOptions(Options):
     batch: int = 48
     coverage: float = 0.9
     resolution: int = 64
-    pool: int = 10_000
-    twins: int = 10_000
+    pool: int = 22_000
+    twins: int = 18_000
     drawn: int = 128
 
 
