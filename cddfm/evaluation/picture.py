@@ -17,6 +17,9 @@ from cddfm.stack import Stack
 
 FACES = 2
 EDITS = (("yaw", -30.0), ("yaw", 30.0), ("pitch", 15.0), ("smile", 1.0), ("jawOpen", 1.0), ("browInnerUp", 1.0), ("azimuth", 60.0))
+COLOURS = 256
+"""Of a palette: a third of the bytes, since a stack carries this picture along."""
+
 CELL = 160
 
 
@@ -40,7 +43,8 @@ def draw_evaluation(stack: Stack, methods: Mapping[str, Method], found: Evaluati
                 ]
                 rows.append(Row(cells, f"{domain}, {method}", f"seed {seed + k}"))
     rows += true_rows(found, found.request.methods)
-    return draw_sheet(rows, "Edits of generated faces, and of the world's people beside the true answer", cell=CELL)
+    sheet = draw_sheet(rows, "Edits of generated faces, and of the world's people beside the true answer", cell=CELL)
+    return sheet.quantize(COLOURS)
 
 
 def true_rows(found: Evaluation, methods: Sequence[str]) -> list[Row]:
