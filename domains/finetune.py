@@ -20,7 +20,7 @@ from domains.optimisers import ADAM, parameter_group, set_rates
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 from stylespace.objectives import discriminator_loss, ema_update, generator_loss, r1_penalty
-from stylespace.schedule import rate_at
+from stylespace.schedule import average_decay, rate_at
 
 Pictures = Callable[[int, int, torch.Generator], Tensor]
 """(position, count, generator) → pictures of the domain [count, 3, R, R] in [−1, 1]."""
@@ -109,7 +109,7 @@ class Finetune:
         fakes, metrics = self._generator_step(s, generator)
         critic = self.optimizers["discriminator"]
         metrics |= discriminator_step(self.discriminator, critic, images, fakes, position // self.batch, self.gamma)
-        ema_update(self.average, self.generator, 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch))))
+        ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics
 
     def _generator_step(self, s: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor | float]]:

@@ -21,7 +21,7 @@ from domains.train import ENCODER_SHARE, Reals
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.objectives import ema_update
-from stylespace.schedule import rate_at
+from stylespace.schedule import average_decay, rate_at
 
 
 class Joint:
@@ -39,7 +39,7 @@ class Joint:
         rate: float = 2e-3,
         ema_images: float = 5000.0,
     ):
-        silence(generator)
+        generator.silence()
         self.generator, self.encoder, self.likeness, self.reals = generator, encoder, likeness, reals
         self.batch, self.total_images, self.ema_images = batch, total_images, ema_images
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -64,27 +64,14 @@ class Joint:
         images, _ = self.reals(position, self.batch, generator)
         w = self.encoder(images)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise="none")
-        comparison = self.likeness.compare(made, images, first=position == 0)
-        optimizer = self.optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        comparison.loss.backward()
-        optimizer.step()
-        metrics = comparison.metrics | self.likeness.criticise(comparison)
+        metrics = self.likeness.descend(self.optimizers["generator"], made, images, first=position == 0)
         self.follow(position, w.detach())
-        return {name: value.detach() for name, value in metrics.items()}
+        return metrics
 
     @torch.no_grad()
     def follow(self, position: int, w: Tensor) -> None:
         """The average w and the averages of the weights."""
         self.generator.w_avg.lerp_(w.mean(dim=0), 0.005)
-        beta = 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch)))
+        beta = average_decay(position, self.batch, self.ema_images)
         ema_update(self.average, self.generator, beta)
         ema_update(self.average_encoder, self.encoder, beta)
-
-
-@torch.no_grad()
-def silence(generator: Generator) -> None:
-    """No layer adds noise any more."""
-    for name, strength in generator.named_parameters():
-        if name.endswith("noise_strength"):
-            strength.zero_()

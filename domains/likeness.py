@@ -62,6 +62,18 @@ class Likeness:
             loss = loss + self.fooling * metrics["fooling"]
         return Comparison(loss, metrics, maps_of(wanted), [features.detach() for features in maps_of(seen)])
 
+    def descend(
+        self, optimizer: torch.optim.Optimizer, made: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch 3 height width"], first: bool,
+    ) -> dict[str, Tensor | float]:  # fmt: skip
+        """One step of those who made the pictures, then one of the critic; returns the metrics of both."""
+        comparison = self.compare(made, images, first)
+        optimizer.zero_grad(set_to_none=True)
+        comparison.loss.backward()
+        optimizer.step()
+        metrics = comparison.metrics | self.criticise(comparison)
+        return {name: value.detach() for name, value in metrics.items()}
+
     def criticise(self, comparison: Comparison) -> dict[str, Tensor | float]:
         """One step of the critic, if it has a weight."""
         if not self.fooling:

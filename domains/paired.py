@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from domains.finetune import unfrozen_copy
-from domains.joint import silence
 from domains.likeness import Likeness
 from domains.optimisers import parameter_group, set_rates
 from stylespace.generator import Generator
 from stylespace.objectives import ema_update
-from stylespace.schedule import rate_at
+from stylespace.schedule import average_decay, rate_at
 
 Pairs = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
 """(position, count, generator) → style codes of faces [count, style_dim], and the domain's pictures of the same faces."""
@@ -40,7 +39,7 @@ class Paired:
     ):
         self.likeness, self.pairs, self.batch, self.total_images, self.ema_images = likeness, pairs, batch, total_images, ema_images
         self.generator, trained = unfrozen_copy(source)
-        silence(self.generator)
+        self.generator.silence()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "critic": likeness.critic, "average": self.average}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
@@ -52,11 +51,7 @@ class Paired:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
-        comparison = self.likeness.compare(self.generator.synthesise(s, noise="none"), pictures, first=position == 0)
-        optimizer = self.optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        comparison.loss.backward()
-        optimizer.step()
-        metrics = comparison.metrics | self.likeness.criticise(comparison)
-        ema_update(self.average, self.generator, 0.5 ** (self.batch / min(self.ema_images, 0.1 * (position + self.batch))))
-        return {name: value.detach() for name, value in metrics.items()}
+        made = self.generator.synthesise(s, noise="none")
+        metrics = self.likeness.descend(self.optimizers["generator"], made, pictures, first=position == 0)
+        ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
+        return metrics

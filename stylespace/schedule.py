@@ -1,8 +1,14 @@
-"""The learning rate's course, by images seen."""
+"""The courses of the learning rate and of moving averages, by images seen."""
 
 from __future__ import annotations
 
 import math
+
+
+def average_decay(position: int, batch: int, half_life: float) -> float:
+    """What a moving average of weights keeps in the step on images [position, position + batch): half in `half_life` images, or in a
+    tenth of those that were seen as long as that is less."""
+    return 0.5 ** (batch / min(half_life, 0.1 * (position + batch)))
 
 
 def rate_at(position: int, total: int, floor: float = 0.05) -> float:

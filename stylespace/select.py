@@ -109,14 +109,12 @@ def select_layers(
             raise ValueError(f"{attribute} has {samples} pairs of codes; two or more are needed, one for each half")
         search = _Search(layout, s, answer, draw, attribute)
         everything = torch.arange(samples, device=s.device)
-        if search.explains:
-            path, shares = search.greedy(everything, coverage)
-            halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
-            explained[attribute], stability[attribute] = shares[-1], len(halves[0] & halves[1]) / len(halves[0] | halves[1])
-        else:
-            path, shares, explained[attribute], stability[attribute] = search.candidates, [], 0.0, 0.0
-        selected[attribute] = tuple(name for name in layout.names if name in path)
-        added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=False))
+        path, shares = search.greedy(everything, coverage)
+        halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
+        chosen = [name for name in layout.names if name in path]
+        selected[attribute], explained[attribute] = tuple(chosen), shares[-1]
+        stability[attribute] = len(halves[0] & halves[1]) / len(halves[0] | halves[1]) if search.explains else 0.0
+        added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=True))
         change = torch.where(scale > 0, (answer - s) / scale.clamp_min(torch.finfo(scale.dtype).tiny), torch.zeros_like(s))
         sizes = {name: change[:, part].square().mean(dim=1).sqrt() for name, part in layout.slices.items()}
         statistics[attribute] = {
@@ -160,7 +158,10 @@ class _Search:
         return self.share(frozenset([name]), torch.arange(len(self.s), device=self.s.device))
 
     def greedy(self, pairs: Tensor, coverage: float) -> tuple[list[str], list[float]]:
-        """Layers in the order in which they are added, and the share that is explained after each. Ties go to the coarser layer."""
+        """Layers in the order in which they are added, and the share that is explained after each. Ties go to the coarser layer. All
+        layers, and nothing explained, where they explain nothing."""
+        if not self.explains:
+            return self.candidates, [0.0] * len(self.candidates)
         path: list[str] = []
         shares: list[float] = []
         while len(path) < len(self.candidates) and (not shares or shares[-1] < coverage):

@@ -1,4 +1,6 @@
-"""What stands for networks that are trained elsewhere."""
+"""What stands for networks that are trained elsewhere, and what tests of stages share."""
+
+import copy
 
 import torch
 
@@ -7,3 +9,21 @@ def levels(images):
     """What stands for a network that reads faces: coarse and fine averages."""
     maps = [torch.nn.functional.avg_pool2d(images, size) for size in (2, 8)]
     return [*maps, maps[-1].flatten(1)]
+
+
+def run(stage, steps, first=0):
+    """So many steps of a stage after the first so many; the metrics of each."""
+    return [stage.step(index * stage.batch, torch.Generator().manual_seed(index)) for index in range(first, first + steps)]
+
+
+def resumed(make):
+    """Two stages of four steps: one in one go, the other's last two in a stage that took over everything that a checkpoint holds."""
+    whole, begun, resumed = make(), make(), make()
+    run(whole, 4)
+    run(begun, 2)
+    for name, module in resumed.modules.items():
+        module.load_state_dict(begun.modules[name].state_dict())
+    for name, optimizer in resumed.optimizers.items():
+        optimizer.load_state_dict(copy.deepcopy(begun.optimizers[name].state_dict()))
+    run(resumed, 2, first=2)
+    return whole, resumed

@@ -8,6 +8,7 @@ import torch
 from domains.finetune import Finetune, frozen_names, structure_distance
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
+from tests.domains.standins import resumed, run
 
 
 def bright_reals(position, count, generator):
@@ -21,17 +22,11 @@ def make_stage(**options):
     return source, Finetune(source, Discriminator(16, 128, 16), bright_reals, batch=4, total_images=400, **options)
 
 
-def run(stage, start, steps):
-    for step in range(start, start + steps):
-        metrics = stage.step(step * stage.batch, torch.Generator().manual_seed(step))
-    return metrics
-
-
 @pytest.fixture(scope="module")
 def finetuned():
     source, stage = make_stage()
     before = copy.deepcopy(source.state_dict())
-    metrics = run(stage, 0, 17)
+    metrics = run(stage, 17)[-1]
     return before, source, stage, metrics
 
 
@@ -66,21 +61,12 @@ def test_metrics_and_lazy_r1(finetuned):
     metrics = finetuned[3]  # step 16
     assert {"adversarial", "structure", "discriminator", "real_sign", "fake_sign", "r1"} == metrics.keys()
     _, stage = make_stage(keep=0.0)
-    assert "structure" not in run(stage, 0, 1)
-    assert "r1" not in run(stage, 1, 1)
+    assert "structure" not in run(stage, 1)[0]
+    assert "r1" not in run(stage, 1, first=1)[0]
 
 
 def test_resuming_is_exact():
-    _, straight = make_stage()
-    run(straight, 0, 4)
-    _, first = make_stage()
-    run(first, 0, 2)
-    _, second = make_stage()
-    for name, module in second.modules.items():
-        module.load_state_dict(first.modules[name].state_dict())
-    for name, optimizer in second.optimizers.items():
-        optimizer.load_state_dict(copy.deepcopy(first.optimizers[name].state_dict()))
-    run(second, 2, 2)
+    straight, second = resumed(lambda: make_stage()[1])
     for name, tensor in straight.average.state_dict().items():
         assert torch.equal(tensor, second.average.state_dict()[name]), name
 

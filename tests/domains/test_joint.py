@@ -7,7 +7,7 @@ from domains.likeness import Likeness
 from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import levels
+from tests.domains.standins import levels, resumed, run
 
 
 def reals(position, count, generator):
@@ -27,11 +27,6 @@ def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
     return Joint(generator, encoder, likeness, reals, batch, total_images, rate)
 
 
-def run(stage, steps, first=0):
-    places = [index * stage.batch for index in range(first, first + steps)]
-    return [stage.step(place, torch.Generator().manual_seed(place)) for place in places]
-
-
 def test_it_learns_pictures_and_features():
     metrics = run(make_stage(batch=16, total_images=16 * 80, rate=4e-3), 80)
     for name in ("picture", "features"):
@@ -48,14 +43,7 @@ def test_every_network_moves_and_the_averages_follow():
 
 
 def test_a_resumed_stage_is_the_uninterrupted_one():
-    whole, first, second = (make_stage(fooling=0.2) for _ in range(3))
-    run(whole, 4)
-    run(first, 2)
-    for name, module in second.modules.items():
-        module.load_state_dict(first.modules[name].state_dict())
-    for name, optimizer in second.optimizers.items():
-        optimizer.load_state_dict(first.optimizers[name].state_dict())
-    run(second, 2, first=2)
+    whole, second = resumed(lambda: make_stage(fooling=0.2))
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
 
