@@ -10,6 +10,8 @@ not as long as few pictures were seen): a mapping that knows the code alone give
 
 Noise drawn at random then gives what pictures have that the code does not tell, and the same noise keeps it while a code is changed. A
 regression on noise would not do: it learns the large components and leaves out the many small ones that pictures are made of.
+What is off: w below 0 counts 1 / slope as much before the activation, so samples vary more than pictures do; in the embedded stack
+their w has 1.38 times the variance of encoded portraits of the world.
 What differs from StyleGAN2 (Karras et al. 2020): there the adversarial loss alone says where a z should go.
 """
 

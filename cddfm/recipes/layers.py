@@ -34,7 +34,7 @@ class RecipeOptions(Options):
     }
 
     answers: Literal["best", "base", "twins"] = "best"
-    total_images: int = 96
+    total_images: int = 256
     batch: int = 48
     coverage: float = 0.9
     resolution: int = 64

@@ -68,7 +68,7 @@ def _before_unnormalised(mapping, x):
     return x @ (mapping.fc2.weight * mapping.fc2.gain).T + mapping.fc2.bias * mapping.fc2.rate
 
 
-def test_samples_vary_as_much_as_pictures_do(pictures, mean):
+def test_noise_gives_back_the_variety_that_the_mean_lacks(pictures, mean):
     generator, share = with_noise(mean, *pictures)
     _, w = pictures
     assert 0.5 < share < 1.0
