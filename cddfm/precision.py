@@ -22,9 +22,10 @@ Precision = Literal["fp32", "bf16"]
 
 
 def choose_precision(name: str, device: str) -> Precision:
-    """auto → bf16 on CUDA devices with units for it (capability 8 and later), else fp32. Raises UserError for an unknown name."""
+    """auto → bf16 on devices with units for it (GPUs of capability 8 and later, CPUs with AMX), else fp32. Raises UserError for an unknown
+    name."""
     if name == "auto":
-        return "bf16" if device == "cuda" and has_bfloat16_units(device) else "fp32"
+        return "bf16" if has_bfloat16_units(device) else "fp32"
     if name not in get_args(Precision):
         raise UserError(f"there is no precision {name!r}: {nearest(name, ('auto', *get_args(Precision)))}")
     return name

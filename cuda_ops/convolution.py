@@ -1,6 +1,6 @@
 """The plain convolutions that networks here are made of: compiled for 3 × 3 float32 weights on the CPU (see winograd.py), else torch's.
 
-Weights are kept in float32 and rounded to x's type where that is lower.
+Weights are kept in float32 and rounded to x's type where that is lower. Under torch.autocast x is taken in the type that it names.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ def conv2d_same(
     x: Float[Tensor, "batch in_channels height width"], weight: Float[Tensor, "out_channels in_channels kernel kernel"]
 ) -> Float[Tensor, "batch out_channels height width"]:
     """Stride 1, padded to the same size (odd kernels)."""
+    x = autocasted(x)
     if _compiled(x, weight):
         return torch.ops.cuda_ops.convolve3x3(x, weight, "same", False, False)
     return functional.conv2d(x, _rounded(weight, x.dtype), padding=weight.shape[2] // 2)
@@ -27,6 +28,7 @@ def conv2d_down(
     x: Float[Tensor, "batch in_channels height width"], weight: Float[Tensor, "out_channels in_channels kernel kernel"]
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """Stride 2, no padding."""
+    x = autocasted(x)
     if _compiled(x, weight) and x.shape[2] % 2 == 1 and x.shape[3] % 2 == 1:
         return torch.ops.cuda_ops.convolve3x3(x, weight, "down", False, False)
     return functional.conv2d(x, _rounded(weight, x.dtype), stride=2)
@@ -36,11 +38,18 @@ def conv2d_up(
     x: Float[Tensor, "batch in_channels height width"], weight: Float[Tensor, "out_channels in_channels kernel kernel"]
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """Transposed convolution of stride 2, h → 2h + kernel − 2."""
+    x = autocasted(x)
     if _compiled(x, weight):
         return torch.ops.cuda_ops.convolve3x3(x, weight, "up", False, False)
     if x.dtype == torch.bfloat16 and x.device.type == "cpu" and weight.shape[2] == 3:
         return _up_by_phases(x, weight)
     return functional.conv_transpose2d(x, _rounded(weight, x.dtype).transpose(0, 1), stride=2)
+
+
+def autocasted(x: Tensor) -> Tensor:
+    """x in the type that torch.autocast asks convolutions for; x itself where it asks nothing."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) and x.dtype == torch.float32 else x
 
 
 def _compiled(x: Tensor, weight: Tensor) -> bool:

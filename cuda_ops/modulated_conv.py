@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cuda_ops import styled
-from cuda_ops.convolution import conv2d_same, conv2d_up
+from cuda_ops.convolution import autocasted, conv2d_same, conv2d_up
 from cuda_ops.epilogue import epilogue
 from cuda_ops.styled import DEMODULATION_EPSILON
 from cuda_ops.to_rgb import fused_to_rgb
@@ -40,6 +40,7 @@ def styled_conv2d(
     """
     if up not in (1, 2):
         raise ValueError(f"a styled convolution has up = 1 or 2, not {up}")
+    x = autocasted(x)
     limit = -1.0 if clamp is None else clamp
     if weight.shape[2] == 3 and slope > 0 and styled.available(x.device.type, x.dtype):
         return torch.ops.cuda_ops.styled_conv2d(x, weight, style, noise, bias, up, demodulate, gain, slope, limit)

@@ -27,7 +27,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Float[Tensor, "batch inputs height width"]) -> Float[Tensor, "batch outputs out_height out_width"]:
         y = conv2d_same(x, self.weight) if self.stride == (1, 1) else conv2d_down(functional.pad(x, (1, 0, 1, 0)), self.weight)
-        return y if self.bias is None else y + self.bias[:, None, None]
+        return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
 
 class ResidualBlock(nn.Module):

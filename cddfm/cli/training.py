@@ -12,7 +12,7 @@ StackFolder = Annotated[Path, typer.Option("--stack", help="Folder of finished n
 Work = Annotated[Path, typer.Option(help="Folder for drawn portraits, checkpoints, logs and snapshots.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option of the preset; lists are joined by commas.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Precision = Annotated[str, typer.Option(help="What convolutions are computed in: fp32, bf16, or auto (bf16 on GPUs with units for it).")]
+Precision = Annotated[str, typer.Option(help="What convolutions are computed in: fp32, bf16, or auto (bf16 where there are units for it).")]
 Seconds = Annotated[float | None, typer.Option(help="Stop and save after this time; the same command goes on later.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the options and stop.")]
 Morphable = Annotated[

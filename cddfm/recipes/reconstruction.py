@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -9,9 +10,11 @@ import torch
 from cddfm.blocks import layout_sizes
 from cddfm.config import Options
 from cddfm.data import draw_pool
+from cddfm.errors import UserError
 from cddfm.loop import train
 from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
+from cddfm.stack import Stack
 from cddfm.stages.reconstruction import ReconstructionStage
 from cddfm.worlds import world_of
 from domains.registry import SOURCE
@@ -23,7 +26,8 @@ ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 
 class RecipeOptions(Options):
     """resolution: pixels a side of the network's input. drawn: of the drawn portraits, which are reduced to it. pool: how many of them.
-    styled: how many of every other style in `styles`; a picture of a batch comes from a style as often as there are pictures of it."""
+    styled: how many of every other style in `styles`; a picture of a batch comes from a style as often as there are pictures of it.
+    start: folder of a stack whose network of the same role and shape this training goes on from."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(resolution=16, drawn=16, pool=32, styled=32, styles=("toon",), total_images=32, batch=16, width=8, hidden=16),
@@ -42,6 +46,7 @@ class RecipeOptions(Options):
     width: int = 32
     hidden: int = 384
     learning_rate: float = 1.5e-3
+    start: str = ""
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
@@ -56,12 +61,26 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     architecture = ARCHITECTURES[options.role]
     torch.manual_seed(options.seed + sum(map(ord, options.role)))
     network = Reconstructor(architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden).to(device)
+    if options.start:
+        network.load_state_dict(earlier(Path(options.start), options.role, network).state_dict())
     stage = ReconstructionStage(
         network=network, model=model, pools=pools, total_images=options.total_images, batch=options.batch,
-        learning_rate=options.learning_rate,
+        learning_rate=options.learning_rate, fit_statistics=not options.start,
     )  # fmt: skip
     done = train(stage, options, folders.run(options.role), options.role, seconds=seconds)
     if done:
         notes = {"options": options.model_dump(), "images": options.total_images}
         save_network(folders.stack / f"{options.role}.safetensors", network, notes, half=True)
     return done
+
+
+def earlier(folder: Path, role: Literal["estimator", "judge"], like: Reconstructor) -> Reconstructor:
+    """The stack's network of this role. Raises UserError when its shape is another than that of `like`."""
+    stack = Stack(folder)
+    network = stack.estimator if role == "estimator" else stack.judge
+    if network.arguments != like.arguments:
+        differing = sorted(name for name in like.arguments if network.arguments.get(name) != like.arguments[name])
+        raise UserError(
+            f"the {role} of {folder} has another {' and '.join(differing)} than this training; leave start out to begin from nothing"
+        )
+    return network

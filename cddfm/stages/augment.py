@@ -127,7 +127,8 @@ def degrade(
 
 def blurred(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
     """A 5-tap binomial blur along both axes."""
-    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
-    padded = functional.pad(images.flatten(0, 1).unsqueeze(1), (2, 2, 2, 2), mode="replicate")
-    padded = functional.conv2d(functional.conv2d(padded, taps.view(1, 1, 5, 1)), taps.view(1, 1, 1, 5))
-    return padded.view(images.shape)
+    taps = [weight / 16 for weight in (1, 4, 6, 4, 1)]
+    height, width = images.shape[2:]
+    padded = functional.pad(images, (2, 2, 2, 2), mode="replicate")
+    rows = sum(tap * padded[:, :, place : place + height] for place, tap in enumerate(taps))
+    return sum(tap * rows[:, :, :, place : place + width] for place, tap in enumerate(taps))

@@ -34,8 +34,10 @@ def networks() -> tuple[Generator, Encoder, Discriminator]:
     return Generator(z_dim=24, w_dim=16, mapping_layers=2, **small), Encoder(16, w_dim=16, width=8, hidden=16), Discriminator(**small)
 
 
-def test_processors_stay_in_float32_and_unknown_names_are_refused() -> None:
-    assert choose_precision("auto", "cpu") == "fp32"
+@pytest.mark.parametrize(("units", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_auto_follows_the_units_and_unknown_names_are_refused(units: bool, chosen: str, monkeypatch) -> None:
+    monkeypatch.setattr("cddfm.precision.has_bfloat16_units", lambda device: units)
+    assert choose_precision("auto", "cpu") == chosen
     assert choose_precision("bf16", "cpu") == "bf16"
     with pytest.raises(UserError, match="'bf16'"):
         choose_precision("bf17", "cpu")

@@ -1,5 +1,6 @@
 """Minimal filtering against torch's convolutions in float64: values, gradients, second gradients, every scheme."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -67,15 +68,21 @@ def test_every_scheme(kind, scheme, monkeypatch):
         assert_close(winograd.weight_gradient(x.float(), grad.float(), kind), expected, 1e-5)
 
 
-def test_rounding_is_no_worse_than_a_plain_convolution():
-    """512 channels: the sums are long, and fewer products make up for the transforms."""
+def test_rounding_is_at_most_twice_that_of_adding_products_one_by_one():
+    """512 channels: the sums are long, and fewer products make up for the transforms. (How a library adds up depends on the processor.)"""
     x, weight = draw("same", batch=1, inside=512, outside=64, height=32, width=32)
     expected = by_definition(x, weight, "same", False, False)
-    plain = by_definition(x.float(), weight.float(), "same", False, False)
     found = winograd.convolve(x.float(), weight.float(), "same")
     assert choose("same", 1, 32, 32) == Scheme.LARGE
-    assert (found - expected).square().mean().sqrt() < 4 * (plain - expected).square().mean().sqrt()
-    assert (found - expected).square().mean().sqrt() < 3e-6 * expected.square().mean().sqrt()
+    patches = functional.unfold(x.float(), 3, padding=1)[0].numpy()
+    sums = np.stack([np.cumsum(row[:, None] * patches, axis=0, dtype=np.float32)[-1] for row in weight.float().flatten(1)[:8].numpy()])
+    one_by_one = torch.from_numpy(sums).view(1, 8, 32, 32)
+    assert rms(found - expected) < 2 * rms(one_by_one - expected[:, :8])
+    assert rms(found - expected) < 3e-6 * rms(expected)
+
+
+def rms(x: torch.Tensor) -> float:
+    return float(x.square().mean().sqrt())
 
 
 def test_few_tiles_choose_schemes_with_small_weights():
