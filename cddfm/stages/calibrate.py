@@ -8,6 +8,8 @@ skin do). The judge has no part in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -30,8 +32,21 @@ MOST = 3.0
 
 BATCH = 64
 
-WHOLE = ("identity", "albedo", "light")
-"""Attributes with one factor for all their parameters; pose has one per axis, expression one per name."""
+ORDERS = (slice(0, 3), slice(3, 12), slice(12, 27))
+"""The spherical harmonics of each order, of all colours: what a light's turning mixes (Ramamoorthi and Hanrahan 2001)."""
+
+
+def sharing(attribute: str, size: int) -> tuple[slice, ...]:
+    """Which parameters of an attribute have one factor: all of identity, and of albedo; each order of the light's harmonics, so that a
+    light may be carried around; pose has a factor per axis, expression one per name."""
+    if attribute == "light":
+        return ORDERS
+    return (slice(0, size),) if attribute in ("identity", "albedo") else each(size)
+
+
+def each(size: int) -> tuple[slice, ...]:
+    """Every parameter for itself."""
+    return tuple(slice(place, place + 1) for place in range(size))
 
 
 @torch.no_grad()
@@ -51,10 +66,9 @@ def calibrate(
         asked = pairs.change[:, part]
         edited = manipulator.edit(pairs.s, {attribute: asked})
         got = (_read(generator, estimator, edited) - _read(generator, estimator, pairs.s))[:, part]
-        before[attribute] = slopes(asked, got, attribute in WHOLE)
-        truth = seen[part]
-        if attribute in WHOLE:
-            truth = (truth * asked.square().sum(dim=0)).sum() / asked.square().sum() * torch.ones_like(truth)
+        shared = sharing(attribute, asked.shape[1])
+        before[attribute] = slopes(asked, got, shared)
+        truth = slopes(asked, asked * seen[part], shared)
         wanted = truth / before[attribute].clamp(min=1e-3)
         able = (truth >= LEAST_SEEN) & (before[attribute] > LEAST_DONE * truth)
         manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
@@ -70,14 +84,14 @@ def seen_slopes(estimator: Reconstructor, portraits: Pool, twins: Pool, samples:
     layout = estimator.layout
     some = torch.arange(min(samples, len(portraits)))
     truth, read = portraits.params[some], _read_pool(estimator, portraits, some)
-    seen = slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), whole=False)
+    seen = slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), each(layout.total))
     alone = changed_alone(portraits.first(len(twins)), twins, layout)
     for index, attribute in enumerate(ATTRIBUTES):
         rows, part = (alone == index).nonzero()[:samples, 0], layout.slices[attribute]
         if len(rows):
             changed = (twins.params[rows] - portraits.params[rows])[:, part]
             got = (_read_pool(estimator, twins, rows) - _read_pool(estimator, portraits, rows))[:, part]
-            seen[part] = slopes(changed, got, whole=False)
+            seen[part] = slopes(changed, got, each(changed.shape[1]))
     return seen
 
 
@@ -85,12 +99,13 @@ def _read_pool(estimator: Reconstructor, pool: Pool, rows: Int[Tensor, " some"])
     return torch.cat([estimator(pool.take(part)[0]).flatten() for part in rows.split(BATCH)])
 
 
-def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], whole: bool) -> Float[Tensor, " size"]:
-    """Least squares through zero, per parameter, or one for all of them."""
+def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], shared: Sequence[slice]) -> Float[Tensor, " size"]:
+    """Least squares through zero, one slope for the parameters of each slice."""
     products, squares = (asked * got).sum(dim=0), asked.square().sum(dim=0)
-    if whole:
-        return (products.sum() / squares.sum().clamp(min=1e-12)).expand(asked.shape[1]).clone()
-    return products / squares.clamp(min=1e-12)
+    found = torch.empty_like(products)
+    for part in shared:
+        found[part] = products[part].sum() / squares[part].sum().clamp(min=1e-12)
+    return found
 
 
 def _read(generator: Generator, estimator: Reconstructor, s: Tensor) -> Float[Tensor, "codes total"]:

@@ -13,7 +13,8 @@ from cddfm.stack import Stack
 
 def train(folder, *changes: str):
     sets = [part for change in changes for part in ("--set", change)]
-    arguments = ["train-reconstruction", "--preset", "tiny", "--stack", folder / "stack", "--work", folder / "work", "--device", "cpu", *sets]
+    folders = ["--stack", folder / "stack", "--work", folder / "work"]
+    arguments = ["train-reconstruction", "--preset", "tiny", *folders, "--device", "cpu", *sets]
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

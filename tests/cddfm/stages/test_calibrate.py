@@ -1,13 +1,16 @@
 """Calibration mends a manipulator that falls short by a steady factor, and leaves alone what the estimator cannot see."""
 
+import pytest
 import torch
 from torch import nn
 
+from cddfm.camera import rotation
 from cddfm.data import Pool
 from cddfm.manipulator import Manipulator
-from cddfm.params import FaceParams
+from cddfm.params import ATTRIBUTES, FaceParams
 from cddfm.reconstruct import Reconstructor
-from cddfm.stages.calibrate import MOST, calibrate, seen_slopes, slopes
+from cddfm.stages.augment import turn_light
+from cddfm.stages.calibrate import MOST, calibrate, each, seen_slopes, sharing, slopes
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
 from tests.cddfm.standins import random_params, small_model
@@ -125,5 +128,22 @@ def test_what_is_seen_of_true_changes_comes_from_twins_where_there_are_any(monke
 def test_slopes():
     asked = torch.tensor([[1.0, 0.0], [-2.0, 1.0]])
     got = torch.tensor([[0.5, 9.0], [-1.0, 2.0]])
-    assert torch.allclose(slopes(asked, got, whole=False), torch.tensor([0.5, 2.0]))
-    assert torch.allclose(slopes(asked, got, whole=True), torch.full((2,), 4.5 / 6))
+    assert torch.allclose(slopes(asked, got, each(2)), torch.tensor([0.5, 2.0]))
+    assert torch.allclose(slopes(asked, got, [slice(0, 2)]), torch.full((2,), 4.5 / 6))
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_every_parameter_has_a_factor(attribute):
+    size = LAYOUT.sizes[attribute]
+    assert sorted(place for part in sharing(attribute, size) for place in range(size)[part]) == list(range(size))
+
+
+def test_orders_of_the_light_are_what_its_turning_keeps_apart():
+    turned = rotation(torch.tensor([[0.3, -0.7, 0.2]]))
+    for part in sharing("light", 27):
+        light = torch.zeros(1, 27)
+        light[:, part] = torch.randn(1, part.stop - part.start, generator=torch.Generator().manual_seed(0))
+        after = turn_light(light, turned)
+        assert after[:, part].norm().item() == pytest.approx(light.norm().item(), rel=0.5)
+        after[:, part] = 0
+        assert after.abs().max() < 1e-4
