@@ -43,7 +43,7 @@ def show_json(value: Any) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], breaks: Sequence[int] = ()) -> None:
     """A result for people, on stdout. Columns of numbers are set flush right; a line follows each row in `breaks`."""
-    shown = [[_cell(value) for value in row] for row in rows]
+    shown = [[table_cell(value) for value in row] for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = all(_numeric(row[index]) for row in rows)
@@ -111,7 +111,8 @@ def _numeric(value: object) -> bool:
     return value is None or isinstance(value, (int, float))
 
 
-def _cell(value: object) -> str:
+def table_cell(value: object) -> str:
+    """Three digits of a number, a dash for nothing."""
     if value is None:
         return "–"
     if not isinstance(value, float):

@@ -25,7 +25,7 @@ def evaluate(
     faces: Annotated[int, typer.Option(min=4, max=100_000, help="How many generated faces.")] = 500,
     seed: Annotated[int | None, typer.Option(min=0, help="The first face; the held-out seeds when left out.")] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json and evaluation.png; the stack's when left out.")
+        Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json, .md and .png; the stack's when left out.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion of each of the world's portraits.")] = None,
     world: Annotated[
@@ -55,7 +55,7 @@ def evaluate(
     from cddfm.evaluation.picture import draw_evaluation
     from cddfm.evaluation.run import TRUTH_STEPS, Request
     from cddfm.evaluation.run import evaluate as measure
-    from cddfm.evaluation.tables import show_evaluation
+    from cddfm.evaluation.tables import show_evaluation, write_tables
     from cddfm.images import check_writable, write_picture
     from cddfm.report import say, show_json
     from cddfm.stack import Stack
@@ -75,12 +75,13 @@ def evaluate(
     request = Request(tuple(compared), tuple(chosen), faces, first, cache, descent, scale=world, distance_images=images)
     found = measure(networks, compared, request)
     write_document(folder / "evaluation.json", networks, compared, found)
+    write_tables(folder / "evaluation.md", found)
     write_picture(folder / "evaluation.png", draw_evaluation(networks, compared, found))
     if as_json:
         show_json(document(networks, compared, found))
     else:
         show_evaluation(found, every)
-    say(f"wrote {folder / 'evaluation.json'} and {folder / 'evaluation.png'}")
+    say(f"wrote evaluation.json, evaluation.md and evaluation.png in {folder}")
 
 
 JUDGED_DOMAINS = ("portrait", "toon")

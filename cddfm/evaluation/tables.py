@@ -1,8 +1,13 @@
-"""What is printed: scores by control, the world's answers, generators beside the world, and the goals."""
+"""An evaluation as tables: scores by control, expressions one by one, the world's answers, generators beside the world, and the goals.
+
+They are printed (`show_evaluation`), and written as Markdown (`evaluation.md`, beside the whole report).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, median
 
 from cddfm.evaluation.goals import goals
@@ -10,7 +15,8 @@ from cddfm.evaluation.run import Evaluation, ours_of
 from cddfm.evaluation.scores import Score
 from cddfm.evaluation.truth import INVERSION, NOTHING, mean_over_edits
 from cddfm.params import ATTRIBUTES
-from cddfm.report import show_table
+from cddfm.report import show_table, table_cell
+from stylespace.weights import write_atomically
 
 Cells = tuple[object, ...]
 
@@ -20,17 +26,37 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Table:
+    """breaks: rows that a line follows."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Cells]
+    breaks: Sequence[int] = ()
+
+    def markdown(self) -> str:
+        lines = [self.columns, ["---"] * len(self.columns), *([table_cell(value) for value in row] for row in self.rows)]
+        return "\n".join([f"## {self.title}", "", *("| " + " | ".join(line) + " |" for line in lines)])
+
+
 def show_evaluation(found: Evaluation, every: bool = False) -> None:
-    """Four tables on stdout; every: a row for each expression instead of one for all."""
-    _show_scores(found, every)
-    if found.truth:
-        _show_truth(found)
-    if found.distances:
-        _show_distances(found)
-    _show_goals(found)
+    """On stdout. every: a row of scores for each expression instead of one for all."""
+    for table in (_scores(found, every), *_about_the_world(found), *_goals(found)):
+        show_table(table.title, table.columns, table.rows, table.breaks)
 
 
-def _show_scores(found: Evaluation, every: bool) -> None:
+def write_tables(path: Path, found: Evaluation) -> None:
+    """evaluation.md: the goals first."""
+    tables = (*_goals(found), _scores(found, every=False), _expressions(found), *_about_the_world(found))
+    write_atomically(path, ("\n\n".join(["# Evaluation", *(table.markdown() for table in tables)]) + "\n").encode())
+
+
+def _about_the_world(found: Evaluation) -> list[Table]:
+    return [*([_truth(found)] if found.truth else []), *([_distances(found)] if found.distances else [])]
+
+
+def _scores(found: Evaluation, every: bool) -> Table:
     spread = {(row.domain, row.method, row.attribute): row.score for row in found.disentangled}
     rows: list[Cells] = []
     breaks = []
@@ -43,7 +69,24 @@ def _show_scores(found: Evaluation, every: bool) -> None:
                 rows.append((domain, method, name, *_numbers(scores), ds, measured.unit))
             breaks.append(len(rows) - 1)
     title = f"{found.counts.faces} faces, seed {found.request.seed}; leakage on each attribute in population sd; DS once per attribute"
-    show_table(title, ("domain", "method", "control", *COLUMNS, "unit of error"), rows, breaks)
+    return Table(title, ("domain", "method", "control", *COLUMNS, "unit of error"), rows, breaks)
+
+
+def _expressions(found: Evaluation) -> Table:
+    """Gains by each method beside what the judge reads of true changes."""
+    domains, methods = found.request.domains, found.request.methods
+    table = {(score.domain, score.method, score.measured.control): score for score in found.scores}
+    controls = dict.fromkeys(score.measured.control for score in found.scores if score.measured.attribute == "expression")
+    rows: list[Cells] = [
+        (control, *(number for domain in domains for number in _gains(table, domain, methods, control))) for control in controls
+    ]
+    columns = [f"{domain}, {name}" for domain in domains for name in ("judge", *methods)]
+    return Table("Gains of expressions", ("expression", *columns), rows)
+
+
+def _gains(table: Mapping[tuple[str, str, str], Score], domain: str, methods: Sequence[str], control: str) -> Cells:
+    scores = [table[domain, method, control] for method in methods]
+    return scores[0].judge_slope, *(score.measured.gain for score in scores)
 
 
 def _lines(scores: Sequence[Score], every: bool) -> list[tuple[str, list[Score]]]:
@@ -86,7 +129,7 @@ def _median(values: Sequence[float | None]) -> float | None:
     return median(present) if present else None
 
 
-def _show_truth(found: Evaluation) -> None:
+def _truth(found: Evaluation) -> Table:
     rows: list[Cells] = []
     breaks = []
     for domain in dict.fromkeys(score.domain for score in found.truth):
@@ -96,26 +139,25 @@ def _show_truth(found: Evaluation) -> None:
                 rows.append((domain, method, row.edit, row.psnr, row.ssim, row.identity["identity"], row.identity["identity_trained"]))
         breaks.append(len(rows) - 1)
     title = f"{found.counts.sitters} held-out people of the world, inverted, edited, and compared with the world's own picture of the edit"
-    show_table(title, ("domain", "method", "edit", "PSNR dB", "SSIM", "identity", "by the trained"), rows, breaks)
+    return Table(title, ("domain", "method", "edit", "PSNR dB", "SSIM", "identity", "by the trained"), rows, breaks)
 
 
-def _show_distances(found: Evaluation) -> None:
-    rows = [(d.domain, d.generated, d.of_means, d.world, d.ratio, d.variance) for d in found.distances]
+def _distances(found: Evaluation) -> Table:
+    rows: list[Cells] = [(d.domain, d.generated, d.of_means, d.world, d.ratio, d.variance) for d in found.distances]
     images, features = found.distances[0].images, found.distances[0].features
     title = f"Fréchet distance in the judge's {features} features, between sets of {images} pictures"
-    show_table(title, ("domain", "generated to world", "of means", "world to world", "ratio", "variance of world"), rows)
+    return Table(title, ("domain", "generated to world", "of means", "world to world", "ratio", "variance of world"), rows)
 
 
-def _show_goals(found: Evaluation) -> None:
+def _goals(found: Evaluation) -> list[Table]:
+    """None where nothing that they ask of was measured."""
     methods, ours = found.request.methods, ours_of(found.request.methods)
     rows: list[Cells] = []
     for goal in goals(found.scores, methods, ours, found.distances):
         numbers = [goal.values[method] for method in methods]
         rows.append((goal.name, goal.target, *numbers, _yes(goal.met), goal.scaled[ours], _yes(goal.met_on_scale)))
-    if not rows:
-        return
     title = f"Goals for {ours}; on the judge's scale gains are shares of what it reads of true changes, leakage is for equal gain"
-    show_table(title, ("goal", "target", *methods, "met", "on the judge's scale", "met so"), rows)
+    return [Table(title, ("goal", "target", *methods, "met", "on the judge's scale", "met so"), rows)] if rows else []
 
 
 def _yes(value: bool | None) -> str:

@@ -8,7 +8,7 @@ from cddfm.evaluation.document import document, write_document
 from cddfm.evaluation.goals import goals
 from cddfm.evaluation.picture import draw_evaluation
 from cddfm.evaluation.run import Evaluation, Request, evaluate
-from cddfm.evaluation.tables import show_evaluation
+from cddfm.evaluation.tables import show_evaluation, write_tables
 from tests.cddfm.evaluation.standins import Moves, SpelledStack
 
 DOMAINS = ("portrait", "toon")
@@ -105,7 +105,7 @@ def test_same_seed_same_numbers_whatever_the_batch(tmp_path: Path, monkeypatch: 
         assert one["leaked_on_others"] == pytest.approx(two["leaked_on_others"], rel=1e-3, abs=1e-4)
 
 
-def test_three_forms(compared: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_four_forms(compared: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stack = SpelledStack(tmp_path)
     methods = {name: Moves(stack.model) for name in compared.request.methods}
     write_document(tmp_path / "evaluation.json", stack, methods, compared)
@@ -121,6 +121,12 @@ def test_three_forms(compared: Evaluation, tmp_path: Path, capsys: pytest.Captur
     assert "3 expressions, 3 judged" in printed
     assert "Goals for cddfm" in printed
     assert min(draw_evaluation(stack, methods, compared).size) > 500
+    write_tables(tmp_path / "evaluation.md", compared)
+    written = (tmp_path / "evaluation.md").read_text()
+    assert written.index("## Goals") < written.index("| jawOpen |")
+    columns = 1 + len(compared.request.domains) * (1 + len(compared.request.methods))
+    table = written.split("## Gains of expressions")[1].split("##")[0].strip().splitlines()
+    assert {line.count("|") for line in table} == {columns + 1}
 
 
 def test_generators_are_compared_with_the_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
