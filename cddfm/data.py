@@ -89,14 +89,18 @@ def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
 
 def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     """The codes of `training_codes` with one thing changed. Of the first `TWIN_BLOCK` seeds every fourth is lit otherwise, and the others
-    put on `ACTED` other expressions; of the next every second has another face, and the others another skin; and so on in turn."""
+    put on `ACTED` other expressions; of the next every second has another face, and the others another skin; of the next all look
+    elsewhere; and so on in turn."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
     codes, anew = training_codes(seeds), [seed + TWIN_SEED for seed in seeds]
     part, other = split(codes), split(sample_codes(anew))
     for row, seed in enumerate(seeds):
-        if seed // TWIN_BLOCK % 2 == 1:
+        block = seed // TWIN_BLOCK % 3
+        if block == 2:
+            part["gaze"][row] = LIVELY * other["gaze"][row]
+        elif block == 1:
             name = "identity" if seed % 2 == 1 else "albedo"
             part[name][row] = other[name][row]
         elif seed % 4 == 3:

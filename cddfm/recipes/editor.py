@@ -58,7 +58,7 @@ class RecipeOptions(Options):
     population: int = 4_000
     drawn: int = 128
     pool: int = 22_000
-    twins: int = 18_000
+    twins: int = 22_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0

@@ -39,7 +39,7 @@ class RecipeOptions(Options):
     coverage: float = 0.9
     resolution: int = 64
     pool: int = 22_000
-    twins: int = 18_000
+    twins: int = 22_000
     drawn: int = 128
 
 

@@ -81,7 +81,7 @@ def test_a_command_of_a_team_leaves_what_one_process_leaves(folder: Path, found)
 
 
 def test_without_torchrun_one_process_trains_alone() -> None:
-    with joined("cpu") as mine:
+    with joined("cpu", "fp32") as mine:
         assert (mine.rank, mine.size, mine.precision, mine.leads) == (0, 1, "fp32", True)
         assert team() is mine
         assert mine.merged({"loss": (3.0, 2)}) == {"loss": (3.0, 2)}

@@ -16,7 +16,8 @@ def changed(seed):
     ("seed", "part"),
     [
         (0, "expression"), (2, "expression"), (3, "light"), (TWIN_BLOCK - 1, "light"),
-        (TWIN_BLOCK, "albedo"), (TWIN_BLOCK + 1, "identity"), (2 * TWIN_BLOCK - 1, "identity"), (2 * TWIN_BLOCK, "expression"),
+        (TWIN_BLOCK, "albedo"), (TWIN_BLOCK + 1, "identity"), (2 * TWIN_BLOCK - 1, "identity"), (2 * TWIN_BLOCK, "gaze"),
+        (3 * TWIN_BLOCK - 1, "gaze"), (3 * TWIN_BLOCK, "expression"),
     ],
 )  # fmt: skip
 def test_one_thing_changes(seed, part):
