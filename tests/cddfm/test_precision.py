@@ -6,7 +6,6 @@ from torch import nn
 
 from cddfm.errors import UserError
 from cddfm.precision import choose_precision, convolving_in
-from cuda_ops import native
 from domains.finetune import Finetune
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
@@ -70,7 +69,7 @@ def test_a_failure_inside_leaves_no_trace() -> None:
 def test_styles_are_exact_and_pictures_close() -> None:
     generator, _, _ = networks()
     z = torch.randn(4, 24, generator=torch.Generator().manual_seed(1))
-    with native.disabled(), torch.no_grad():
+    with torch.no_grad():
         s = generator.styles(generator.broadcast(generator.map(z)))
         exact = generator.synthesise(s)
         with convolving_in("bf16", [generator]):
@@ -92,7 +91,7 @@ def test_an_adversarial_step_with_all_its_penalties_runs_in_it(device: str) -> N
 
     stage = Finetune(source, discriminator, reals, batch=4, total_images=40)
     before = [parameter.clone() for parameter in discriminator.parameters()]
-    with native.disabled(), convolving_in("bf16", stage.modules.values()):
+    with convolving_in("bf16", stage.modules.values()):
         metrics = stage.step(0, torch.Generator().manual_seed(0))
     assert {"r1", "adversarial", "structure"} <= metrics.keys()
     assert all(torch.isfinite(torch.as_tensor(value)) for value in metrics.values())
