@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from cddfm.images import eight_bit
+from cddfm.lighting import turn
 from cddfm.parallel import team
+from cddfm.params import FaceParams
 from cddfm.remember import remembered
 from cddfm.report import progress_bar
 from cddfm.worlds import ProceduralWorld, World
@@ -22,17 +25,24 @@ HELD_OUT_SEED = 1_000_000_000
 
 DRAW_BATCH = 64
 
+CODES = 2
+"""Rises when the same training seed starts to have another code."""
+
 LIVELY = 1.7
 """How much further than the others' the pitch, roll and light of every second training portrait reach, in their Gaussian numbers."""
 
-BLOCK = 12_000
-ACTED = 3
+ACTED = 4
 EXPRESSIONS = 32
 """How many numbers of a code's expressions have a meaning (left and right move together)."""
 
-TWIN_BLOCK = 10_000
+TWIN_KINDS = ("expression", "light", "expression", "identity", "expression", "light", "expression", "albedo", "expression", "gaze")
+"""What changes from a portrait to its twin: one of these for every four seeds, in turn."""
+
 TWIN_SEED = 500_000_000
 """What is new in a twin is drawn from its seed plus this."""
+
+CARRIED, RAISED = math.radians(120), math.radians(25)
+"""How far a twin's light is carried around its head, and up or down, at most."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ def join(*pools: Pool) -> Pool:
 
 def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     """The world's codes with more of what edits must know and sitters seldom do. Odd seeds tilt the head further and are lit more from the
-    side; in every second block of `BLOCK` seeds each sitter puts on `ACTED` expressions at any strength beside those of the code."""
+    side; in every second pair of seeds each sitter puts on `ACTED` expressions at any strength beside those of the code."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
@@ -82,33 +92,42 @@ def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     part["pose"][lively, ::2] *= LIVELY
     part["light"][lively, :1] *= LIVELY
     for row, seed in enumerate(seeds):
-        if seed // BLOCK % 2 == 1:
+        if seed // 2 % 2 == 1:
             _act(part["expression"][row], seed)
     return codes
 
 
+def twin_kind(seed: int) -> str:
+    """What changes from the portrait of this seed to its twin: one of `TWIN_KINDS`."""
+    return TWIN_KINDS[seed // 4 % len(TWIN_KINDS)]
+
+
 def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
-    """The codes of `training_codes` with one thing changed. Of the first `TWIN_BLOCK` seeds every fourth is lit otherwise, and the others
-    put on `ACTED` other expressions; of the next every second has another face, and the others another skin; of the next all look
-    elsewhere; and so on in turn."""
+    """The codes of `training_codes` with one thing changed (`twin_kind`): `ACTED` other expressions put on, eyes that look elsewhere,
+    another light, face or skin. Of two lights one is another code's, and one is the same (it is carried around by `twin_params`)."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
     codes, anew = training_codes(seeds), [seed + TWIN_SEED for seed in seeds]
     part, other = split(codes), split(sample_codes(anew))
     for row, seed in enumerate(seeds):
-        block = seed // TWIN_BLOCK % 3
-        if block == 2:
-            part["gaze"][row] = LIVELY * other["gaze"][row]
-        elif block == 1:
-            name = "identity" if seed % 2 == 1 else "albedo"
-            part[name][row] = other[name][row]
-        elif seed % 4 == 3:
-            part["light"][row] = LIVELY * other["light"][row]
-        else:
-            part["expression"][row] = other["expression"][row]
+        kind = twin_kind(seed)
+        if kind == "expression":
             _act(part["expression"][row], anew[row])
+        elif kind in ("identity", "albedo"):
+            part[kind][row] = other[kind][row]
+        elif kind == "gaze" or seed % 4 == 3:
+            part[kind][row] = LIVELY * other[kind][row]
     return codes
+
+
+def twin_params(seeds: Sequence[int], params: FaceParams) -> FaceParams:
+    """These of the twins' codes, with the lights carried around that are: further than the world's own codes reach, as edits are."""
+    carried = torch.tensor([twin_kind(seed) == "light" and seed % 4 != 3 for seed in seeds], device=params.light.device)
+    draws = [torch.rand(2, generator=torch.Generator().manual_seed(seed + TWIN_SEED)) for seed in seeds]
+    way = (2 * torch.stack(draws) - 1).to(params.light.device)
+    turned = turn(params.light, CARRIED * way[:, 0], RAISED * way[:, 1])
+    return replace(params, light=torch.where(carried[:, None], turned, params.light))
 
 
 def _act(expression: Float[Tensor, " numbers"], seed: int) -> None:
@@ -130,20 +149,22 @@ def draw_pool(
     """Draw the portraits of seeds [seed, seed + count); with a cache folder, keep finished thousands there and go on from them.
 
     world: the procedural one when left out. drawn: pixels a side of what is drawn and kept, a multiple of the resolution, to which it is
-    then averaged; the resolution itself when left out. twins: draw their twins (`twin_codes`) instead.
+    then averaged; the resolution itself when left out. twins: draw their twins (`twin_codes`, `twin_params`) instead.
     """
     from cddfm.world import VERSION
 
     place = world or ProceduralWorld()
     cache = cache / place.key if cache is not None else None
     drawn = drawn or resolution
-    codes_of, kind = (twin_codes, f"{style}-twins") if twins else (training_codes, style)
+    kind = f"{style}-twins" if twins else style
 
     def portraits(first: int, last: int) -> Pool:
         parts = []
         for start in range(first, last, DRAW_BATCH):
-            codes = codes_of(range(start, min(start + DRAW_BATCH, last))).to(device)
-            picture, params = place.portraits(codes, drawn, style)
+            seeds = range(start, min(start + DRAW_BATCH, last))
+            codes = (twin_codes if twins else training_codes)(seeds).to(device)
+            changed = twin_params(seeds, place.params(codes)) if twins else None
+            picture, params = place.portraits(codes, drawn, style, changed)
             parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes.cpu()))
         return join(*parts)
 
@@ -152,7 +173,7 @@ def draw_pool(
     with progress_bar(f"drawing {kind}", total=count, completed=0) as advance, torch.no_grad():
         for first in range(seed, seed + count, shard):
             last = min(first + shard, seed + count)
-            path = None if cache is None else cache / f"{kind}-{drawn}-{first}-{last}-world{VERSION}.pt"
+            path = None if cache is None else cache / f"{kind}-{drawn}-{first}-{last}-world{VERSION}.{CODES}.pt"
             shards.append(cached_pool(path, lambda first=first, last=last: portraits(first, last)).reduced(resolution))
             advance(last - seed, {})
     return join(*shards).to(device)

@@ -1,6 +1,6 @@
 """How like the given pictures generated ones are, in three terms, each of which sees what the others overlook:
 
-* the picture: where everything is, and its colours;
+* the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * a critic on the same features (stylespace.critic), where it has a weight: what makes pictures pass for given ones.
 """
@@ -22,6 +22,10 @@ Levels = Callable[[Tensor], Sequence[Tensor]]
 """Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors."""
 
 
+Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
+"""(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
+
+
 class Comparison(NamedTuple):
     """loss: what the generator is to lower, and the metrics that it consists of. wanted, seen: feature maps of both kinds of pictures."""
 
@@ -33,13 +37,14 @@ class Comparison(NamedTuple):
 
 class Likeness:
     """levels: the network whose features count; it is left as it is. features, fooling: weights beside the picture's 1, of the features and
-    of the critic (0 leaves it out). middle: how much more the picture's middle counts (objectives.middle_weight). rate: Adam's learning
-    rate of the critic."""
+    of the critic (0 leaves it out). attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's
+    learning rate of the critic."""
 
     def __init__(
-        self, critic: FeatureCritic, levels: Levels, features: float = 0.05, fooling: float = 0.0, middle: float = 0.0, rate: float = 1e-3
-    ):
-        self.critic, self.levels, self.features, self.fooling, self.middle = critic, levels, features, fooling, middle
+        self, critic: FeatureCritic, levels: Levels, features: float = 0.05, fooling: float = 0.0, attention: Attention | None = None,
+        rate: float = 1e-3,
+    ):  # fmt: skip
+        self.critic, self.levels, self.features, self.fooling, self.attention = critic, levels, features, fooling, attention
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     def compare(
@@ -48,11 +53,12 @@ class Likeness:
         """first: whether this is the first batch of a training, on which the critic measures how large features are."""
         with torch.no_grad():
             wanted = self.levels(images)
+            weight = None if self.attention is None else _of_mean_one(1 + self.attention(wanted, images.shape[2]))
         if first:
             self.critic.fit(maps_of(wanted))
         seen = self.levels(made)
         metrics: dict[str, Tensor | float] = {
-            "picture": picture_loss(made, images, middle=self.middle),
+            "picture": picture_loss(made, images, weight=weight),
             "features": feature_loss(seen, wanted),
         }
         loss = metrics["picture"] + self.features * metrics["features"]
@@ -84,6 +90,10 @@ class Likeness:
         loss.backward()
         self.optimizer.step()
         return {"critic": loss.detach()}
+
+
+def _of_mean_one(weight: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    return weight / weight.mean(dim=(2, 3), keepdim=True)
 
 
 def maps_of(levels: Sequence[Tensor]) -> list[Tensor]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from domains.optimisers import parameter_group, set_rates
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from stylespace.objectives import picture_loss
+from stylespace.objectives import middle_weight, picture_loss
 from stylespace.schedule import rate_at
 
 Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
@@ -73,7 +73,7 @@ class WarmStart:
         style = self.generator.styles(self.generator.broadcast(w + jitter))
         target = functional.adaptive_avg_pool2d(images, resolution)
         made = self.generator.synthesise(style, noise="none", resolution=resolution)
-        loss = picture_loss(made, target, middle=self.middle)
+        loss = picture_loss(made, target, weight=middle_weight(resolution, self.middle))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -98,7 +98,7 @@ class EncoderStart:
         optimizer = self.optimizers["encoder"]
         set_rates(optimizer, rate_at(position, self.total_images))
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(self.encoder(images))))
-        loss = picture_loss(made, images, middle=self.middle)
+        loss = picture_loss(made, images, weight=middle_weight(images.shape[2], self.middle))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -34,14 +34,14 @@ def picture_loss(
     b: Float[Tensor, "batch 3 height width"],
     smallest: int = 8,
     edges: float = 1.0,
-    middle: float = 0.0,
+    weight: Float[Tensor, "*_ height width"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean over an average-pooling pyramid of L1 + edges · L1 of neighbour differences.
 
     Stands where perceptual features usually stand. Coarse levels give a gradient when features are displaced, differences punish blur.
-    Levels go down to `smallest` px. middle: how much more the picture's middle counts, where an aligned portrait has its face.
+    Levels go down to `smallest` px. weight: how much each pixel counts, 1 on average.
     """
-    return picture_losses(a, b, smallest, edges, middle).mean()
+    return picture_losses(a, b, smallest, edges, weight).mean()
 
 
 def picture_losses(
@@ -49,12 +49,12 @@ def picture_losses(
     b: Float[Tensor, "batch 3 height width"],
     smallest: int = 8,
     edges: float = 1.0,
-    middle: float = 0.0,
+    weight: Float[Tensor, "*_ height width"] | None = None,
 ) -> Float[Tensor, " batch"]:
     """`picture_loss` of every picture."""
     difference = a - b
-    if middle:
-        difference = difference * middle_weight(difference.shape[2], middle).to(difference.device)
+    if weight is not None:
+        difference = difference * weight.to(difference.device)
     total, levels = difference.new_zeros(difference.shape[0]), 0
     while levels == 0 or min(difference.shape[2:]) >= smallest:
         total = total + difference.abs().mean(dim=(1, 2, 3))
@@ -77,7 +77,7 @@ MIDDLE_WIDTH = 0.42
 
 
 def middle_weight(resolution: int, more: float) -> Float[Tensor, "resolution resolution"]:
-    """1 + more · a Gaussian about the picture's middle, over its mean."""
+    """1 + more · a Gaussian about the picture's middle, where an aligned portrait has its face; over its mean."""
     axis = (torch.arange(resolution) + 0.5) / resolution * 2 - 1
     bump = torch.exp(-(axis / MIDDLE_WIDTH).square() / 2)
     weight = 1 + more * bump[:, None] * bump[None, :]

@@ -73,8 +73,8 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
         networks = {
             "generator": generator,
             "encoder": Encoder(16, w_dim=16, width=8, hidden=16),
-            "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16),
-            "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16),
+            "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16),
+            "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16, close_hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),
             "linear": linear,
             "editor": editor,

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cddfm.attention import face_attention
 from cddfm.config import Options, nearest
 from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
@@ -27,9 +28,9 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it, at `drawn` pixels a side, then averaged. paired: whether codes learn to
     draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look like, without partners
-    (domains.finetune, the published method). rate: learning rate. middle, fooling: of paired training, how much more the picture's middle
-    counts, and the critic's weight. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the
-    structure term, and the discriminator's size.
+    (domains.finetune, the published method). rate: learning rate. middle, attention, fooling: of paired training, how much more the
+    picture's middle counts, how much more yet brows, eyes and mouth, and the critic's weight. gamma, keep, discriminator_base,
+    discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -46,6 +47,7 @@ class RecipeOptions(Options):
     batch: int = 8
     rate: float = 2e-3
     middle: float = 3.0
+    attention: float = 4.0
     fooling: float = 0.5
     gamma: float = 1.0
     keep: float = 0.5
@@ -64,7 +66,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     pool = draw_pool(options.domain, options.pool, **shared)
     torch.manual_seed(options.seed)
     if options.paired:
-        likeness = likeness_by(estimator_of(folders.stack, device), options.fooling, options.middle)
+        estimator = estimator_of(folders.stack, device)
+        likeness = likeness_by(estimator, options.fooling, face_attention(estimator, stack.model, options.middle, options.attention))
         pairs = pairs_of(stack, draw_pool(SOURCE, options.pool, **shared), pool, options.seed)
         stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
     else:

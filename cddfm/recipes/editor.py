@@ -53,8 +53,8 @@ class RecipeOptions(Options):
     total_images: int = 16_000
     batch: int = 16
     resolution: int = 64
-    predictor_hidden: tuple[int, ...] = (1024, 512)
-    manipulator_hidden: int = 256
+    predictor_hidden: tuple[int, ...] = (384, 192)
+    manipulator_hidden: int = 208
     population: int = 4_000
     drawn: int = 128
     pool: int = 22_000

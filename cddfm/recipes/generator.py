@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cddfm.attention import face_attention
 from cddfm.config import Options
 from cddfm.data import Pool, draw_pool, join
 from cddfm.errors import UserError
@@ -21,7 +22,7 @@ from cddfm.stages.twins import encoded
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.joint import Joint
-from domains.likeness import Likeness, maps_of
+from domains.likeness import Attention, Likeness, maps_of
 from domains.mapping import MeanFit, with_noise
 from domains.paired import Pairs
 from domains.registry import SOURCE
@@ -40,7 +41,8 @@ class RecipeOptions(Options):
     `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are drawn as well, which have more
     expressions. total_images: of the joint stage. mapping_images: codes of the mapping fit. The generator's widths
     are StyleGAN2's, min(channel_base / resolution, channel_max); the encoder is as large as the estimator that it starts from. middle: how
-    much more the picture's middle counts in picture losses. fooling: weight of the critic in the joint stage, 0 for none.
+    much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage.
+    fooling: weight of the critic in the joint stage, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -76,6 +78,7 @@ class RecipeOptions(Options):
     mapping_layers: int = 4
     rate: float = 4e-3
     middle: float = 3.0
+    attention: float = 4.0
     fooling: float = 0.0
 
 
@@ -144,7 +147,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             warm, warm_options, folders.run("warm"), "warm start", lambda path: preview.save(path, generator, encoder), seconds
         ):
             return False
-    likeness = likeness_by(estimator, options.fooling, options.middle)
+    likeness = likeness_by(estimator, options.fooling, face_attention(estimator, world.model.to(device), options.middle, options.attention))
     joint = Joint(generator, encoder, likeness, reals, options.batch, options.total_images, options.rate / 2)
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
@@ -162,12 +165,12 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
-def likeness_by(estimator: Reconstructor, fooling: float, middle: float) -> Likeness:
+def likeness_by(estimator: Reconstructor, fooling: float, attention: Attention) -> Likeness:
     """How like pictures are to what this estimator sees, with a critic of its features that knows nothing yet."""
     device = next(estimator.parameters()).device
     seen = maps_of(estimator.levels(torch.zeros(1, 3, estimator.resolution, estimator.resolution, device=device)))
     critic = FeatureCritic([maps.shape[1] for maps in seen]).to(device)
-    return Likeness(critic, estimator.levels, fooling=fooling, middle=middle)
+    return Likeness(critic, estimator.levels, fooling=fooling, attention=attention)
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

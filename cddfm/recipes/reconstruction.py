@@ -25,15 +25,22 @@ ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 
 
 class RecipeOptions(Options):
-    """resolution: pixels a side of the network's input. drawn: of the drawn portraits, which are reduced to it. pool: how many of them.
-    styled: how many of every other style in `styles`; a picture of a batch comes from a style as often as there are pictures of it.
-    start: folder of a stack whose network of the same role and shape this training goes on from."""
+    """resolution: pixels a side of the network's input. drawn: of the drawn portraits, which are reduced to it. pool: how many of them,
+    each with its twin. styled: how many of every other style in `styles`; a pair of a batch comes from a style as often as there are
+    pictures of it. total_images, close_images: of the first look, and of the second; none for one that stays as it is. start: folder of a
+    stack whose network of the same role and shape this training goes on from."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(resolution=16, drawn=16, pool=32, styled=32, styles=("toon",), total_images=32, batch=16, width=8, hidden=16),
+        "tiny": dict(
+            resolution=16, drawn=16, pool=32, styled=32, styles=("toon",), total_images=32, close_images=32, batch=16,
+            width=8, hidden=16, close_width=8, close_hidden=16,
+        ),
         "small": {},
-        "large": dict(resolution=128, pool=60_000, styled=15_000, total_images=1_500_000, batch=128, width=48, hidden=512),
-    }
+        "large": dict(
+            resolution=128, pool=60_000, styled=15_000, total_images=1_500_000, close_images=1_500_000, batch=128, width=48,
+            hidden=512, close_width=32,
+        ),
+    }  # fmt: skip
 
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
@@ -42,9 +49,12 @@ class RecipeOptions(Options):
     styled: int = 2_000
     styles: tuple[str, ...] = ("toon", "clay", "painting", "sketch")
     total_images: int = 300_000
+    close_images: int = 300_000
     batch: int = 32
     width: int = 32
     hidden: int = 384
+    close_width: int = 24
+    close_hidden: int = 256
     learning_rate: float = 1.5e-3
     start: str = ""
 
@@ -53,24 +63,34 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     """Writes estimator.safetensors or judge.safetensors into the stack; True when finished."""
     world = world_of(folders.stack)
     model = world.model.to(device)
-    pools = [
-        draw_pool(style, count, options.resolution, device, folders.pools, world=world, drawn=options.drawn)
-        for style, count in ((SOURCE, options.pool), *((style, options.styled) for style in options.styles))
-        if style in world.styles
-    ]
+    wanted = {SOURCE: options.pool} | dict.fromkeys(options.styles, options.styled)
+    pools, twins = (
+        [
+            draw_pool(style, count, options.resolution, device, folders.pools, world=world, drawn=options.drawn, twins=twin)
+            for style, count in wanted.items()
+            if style in world.styles
+        ]
+        for twin in (False, True)
+    )
     architecture = ARCHITECTURES[options.role]
     torch.manual_seed(options.seed + sum(map(ord, options.role)))
-    network = Reconstructor(architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden).to(device)
+    network = Reconstructor(
+        architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden, options.close_width,
+        options.close_hidden,
+    ).to(device)  # fmt: skip
+    network.unwrap.fit(model)
     if options.start:
         network.load_state_dict(earlier(Path(options.start), options.role, network).state_dict())
-    stage = ReconstructionStage(
-        network=network, model=model, pools=pools, total_images=options.total_images, batch=options.batch,
-        learning_rate=options.learning_rate, fit_statistics=not options.start,
-    )  # fmt: skip
-    done = train(stage, options, folders.run(options.role), options.role, seconds=seconds)
+    shared = dict(network=network, model=model, pools=pools, twins=twins, batch=options.batch, learning_rate=options.learning_rate)
+    done = True
+    for close, images in enumerate((options.total_images, options.close_images)):
+        if done and images:
+            stage = ReconstructionStage(**shared, total_images=images, close=bool(close), fit_statistics=not (close or options.start))
+            name = options.role + "-close" * close
+            done = train(stage, options.model_copy(update={"total_images": images}), folders.run(name), name, seconds=seconds)
     if done:
-        notes = {"options": options.model_dump(), "images": options.total_images}
-        save_network(folders.stack / f"{options.role}.safetensors", network, notes, half=True)
+        notes = {"options": options.model_dump(), "images": options.total_images + options.close_images}
+        save_network(folders.stack / f"{options.role}.safetensors", network.eval(), notes, half=True)
     return done
 
 

@@ -51,6 +51,10 @@ class Warp:
         gain = 1 + strength.gain * u[:, 4:5] + strength.tint * u[:, 5:8]
         return Warp(strength.shift * u[:, :2], (u[:, 2] * strength.scale).exp(), strength.turn * u[:, 3], gain)
 
+    def repeated(self, times: int) -> Warp:
+        """The same for as many batches one after the other."""
+        return Warp(*(torch.cat([part] * times) for part in (self.shift, self.scale, self.turn, self.gain)))
+
     def images(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
         """The warped and lit pictures; reflected beyond the border."""
         cosine, sine = self.turn.cos() / self.scale, self.turn.sin() / self.scale

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from cddfm.manipulator import Manipulator
 from cddfm.objectives import descend, resized
@@ -20,7 +19,7 @@ from cddfm.stages.editor import Lessons
 from cddfm.stages.sampling import Population
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
-from stylespace.objectives import picture_loss
+from stylespace.objectives import picture_losses
 from stylespace.schedule import rate_at
 
 
@@ -45,13 +44,25 @@ def twin_lessons(twins: Twins, population: Population, jitter: float = 0.1) -> L
     return lessons
 
 
+LEAST_CHANGE = 0.1
+"""Of a batch's mean change: what is added to a pair's own before it divides, so that noise does not count where nothing changed."""
+
+
+def left(missing: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """What an edit has not made of the twins' changes, each pair's against its own: 0 for the twin itself, 1 for doing nothing."""
+    scale = (whole + LEAST_CHANGE * whole.mean()).detach()
+    return (missing / scale).mean() / (whole / scale).mean().detach()
+
+
 class TwinManipulatorStage:
-    """s′ = edit(s, Δp) against the twin: in style space, and with a generator through the picture and the estimator's features of it.
+    """s′ = edit(s, Δp) against the twin: in style space, and with a generator through the picture and what the estimator sees of it.
+
+    Every error is relative to the twin's own change (`left`), pair by pair, so that closing eyes count as much as turning heads.
 
     generator: None for the first part of the training, which needs no pictures and is cheap. resolution: at which pictures are compared.
-    style_weight: of the mean squared standardised difference of codes, over all layers (those that may not be touched only add a constant).
-    feature_weight: of the mean squared difference of features over their mean square. jitter: deviations of noise on s and its twin alike,
-    as codes of inverted photographs are off the mapping's range.
+    style_weight: of the squared standardised difference of codes, over all layers (those that may not be touched only add a constant).
+    picture_weight: of the picture loss. reading_weight: of the squared difference of what the estimator reads, in standard deviations.
+    jitter: deviations of noise on s and its twin alike, as codes of inverted photographs are off the mapping's range.
     """
 
     def __init__(
@@ -67,15 +78,15 @@ class TwinManipulatorStage:
         resolution: int = 64,
         learning_rate: float = 1e-3,
         style_weight: float = 1.0,
-        picture_weight: float = 10.0,
-        feature_weight: float = 1.0,
+        picture_weight: float = 1.0,
+        reading_weight: float = 1.0,
         jitter: float = 0.1,
     ):
         self.manipulator, self.twins, self.population = manipulator.train(), twins, population
         self.generator = None if generator is None else generator.eval().requires_grad_(False)
         self.estimator = None if estimator is None else estimator.eval().requires_grad_(False)
         self.total_images, self.batch, self.resolution, self.learning_rate = total_images, batch, resolution, learning_rate
-        self.style_weight, self.picture_weight, self.feature_weight, self.jitter = style_weight, picture_weight, feature_weight, jitter
+        self.style_weight, self.picture_weight, self.reading_weight, self.jitter = style_weight, picture_weight, reading_weight, jitter
         manipulator.styles.fit(population.styles)
         manipulator.statistics.fit(population.params)
         self.modules = {"manipulator": manipulator}
@@ -86,26 +97,24 @@ class TwinManipulatorStage:
         slices = self.twins.layout.slices
         edited = self.manipulator.edit(pairs.s, {name: pairs.change[:, slices[name]] for name in ATTRIBUTES})
         deviation = self.population.styles.deviation
-        missing = ((edited - pairs.twin) / deviation).square().mean()
-        whole = ((pairs.s - pairs.twin) / deviation).square().mean()
-        loss = self.style_weight * missing / whole.detach()
-        report: dict[str, Tensor | float] = {"style_left": (missing / whole).detach()}
+        style = left(*(((code - pairs.twin) / deviation).square().mean(dim=1) for code in (edited, pairs.s)))
+        loss = self.style_weight * style
+        report: dict[str, Tensor | float] = {"style_left": style.detach()}
         if self.generator is not None:
             pictures = resized(self.generator.synthesise(edited), self.resolution)
             with torch.no_grad():
                 truth = resized(self.generator.synthesise(pairs.twin), self.resolution)
                 before = resized(self.generator.synthesise(pairs.s), self.resolution)
-            picture = picture_loss(pictures, truth)
+            picture = left(picture_losses(pictures, truth), picture_losses(before, truth))
             loss = loss + self.picture_weight * picture
-            report |= {
-                "picture": picture.detach(),
-                "picture_left": functional.mse_loss(pictures.detach(), truth) / functional.mse_loss(before, truth),
-            }
+            report["picture_left"] = picture.detach()
             if self.estimator is not None:
-                seen, wanted = self.estimator.features(pictures), self.estimator.features(truth).detach()
-                features = (seen - wanted).square().mean() / wanted.square().mean()
-                loss = loss + self.feature_weight * features
-                report["features"] = features.detach()
+                with torch.no_grad():
+                    wanted, unchanged = self.estimator.standard(torch.cat([truth, before])).chunk(2)
+                read = self.estimator.standard(pictures)
+                reading = left(*((values - wanted).square().mean(dim=1) for values in (read, unchanged)))
+                loss = loss + self.reading_weight * reading
+                report["reading_left"] = reading.detach()
         descend(self.optimizers["manipulator"], loss, self.learning_rate * rate_at(position, self.total_images, floor=0.0))
         return {"loss": loss.detach(), **report}
 

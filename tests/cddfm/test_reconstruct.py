@@ -31,8 +31,10 @@ def test_its_levels_go_from_maps_to_parameters(architecture):
     network = Reconstructor(architecture, 32, SIZES, width=8, hidden=16).eval()
     images = torch.randn(2, 3, 32, 32).clamp(-1, 1)
     *maps, features, standard = network.levels(images)
-    assert [level.shape[2] for level in maps] == [16, 8, 4]
-    assert torch.allclose(features, network.features(images), atol=1e-6)
+    *maps, first = maps
+    assert [level.shape[2] for level in maps] == [16, 8, 4] * 2
+    assert features.shape == (2, 64)
+    assert torch.allclose(first, network.features(images), atol=1e-6)
     assert torch.allclose(standard, network.standard(images), atol=1e-6)
 
 

@@ -1,10 +1,15 @@
-"""A twin's scene code differs from the portrait's in one thing, which its seed decides."""
+"""A twin's scene code, or its light, differs from the portrait's in one thing, which its seed decides."""
 
 import pytest
 import torch
 
-from cddfm.data import TWIN_BLOCK, training_codes, twin_codes
+from cddfm.data import TWIN_KINDS, training_codes, twin_codes, twin_kind, twin_params
+from cddfm.lighting import dominant
+from cddfm.params import ATTRIBUTES
 from cddfm.world.codes import split
+from cddfm.worlds import ProceduralWorld
+
+WORLD = ProceduralWorld()
 
 
 def changed(seed):
@@ -12,18 +17,33 @@ def changed(seed):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
-@pytest.mark.parametrize(
-    ("seed", "part"),
-    [
-        (0, "expression"), (2, "expression"), (3, "light"), (TWIN_BLOCK - 1, "light"),
-        (TWIN_BLOCK, "albedo"), (TWIN_BLOCK + 1, "identity"), (2 * TWIN_BLOCK - 1, "identity"), (2 * TWIN_BLOCK, "gaze"),
-        (3 * TWIN_BLOCK - 1, "gaze"), (3 * TWIN_BLOCK, "expression"),
-    ],
-)  # fmt: skip
-def test_one_thing_changes(seed, part):
-    assert changed(seed) == {part}
+@pytest.mark.parametrize("seed", [*range(4 * len(TWIN_KINDS)), 12_345])
+def test_one_thing_changes(seed):
+    carried = twin_kind(seed) == "light" and seed % 4 != 3
+    assert changed(seed) == (set() if carried else {twin_kind(seed)})
+
+
+@pytest.mark.parametrize("kind", [name for name in ATTRIBUTES if name != "pose"])  # a turned head has a code, but no drawn twin
+def test_parameters_change_where_codes_say(kind):
+    seeds = [seed for seed in range(80) if twin_kind(seed) == kind]
+    before, after = (WORLD.params(codes(seeds)) for codes in (training_codes, twin_codes))
+    after = twin_params(seeds, after)
+    for name in ATTRIBUTES:
+        differs = (getattr(before, name) != getattr(after, name)).any(dim=1)
+        assert differs.all() if name == kind else not differs.any()
+
+
+def test_lights_are_carried_further_than_the_worlds_own():
+    seeds = [seed for seed in range(2000) if twin_kind(seed) == "light" and seed % 4 != 3]
+    before = WORLD.params(training_codes(seeds))
+    after = twin_params(seeds, WORLD.params(twin_codes(seeds)))
+    spread = [dominant(params.light)[0].std() for params in (before, after)]
+    assert spread[1] > 1.5 * spread[0]
 
 
 def test_twins_do_not_hang_on_their_neighbours():
-    alone = twin_codes([TWIN_BLOCK + 3])
-    assert torch.equal(twin_codes([5, TWIN_BLOCK + 3])[1:], alone)
+    seeds = [5, 19]
+    together = twin_params(seeds, WORLD.params(twin_codes(seeds)))
+    alone = twin_params([19], WORLD.params(twin_codes([19])))
+    assert torch.equal(twin_codes(seeds)[1:], twin_codes([19]))
+    assert torch.equal(together.flatten()[1:], alone.flatten())

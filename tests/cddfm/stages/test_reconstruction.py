@@ -1,5 +1,7 @@
 """The reconstruction stage learns, and its statistics are those of augmented labels."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -16,7 +18,9 @@ def test_pose_error_falls(egg, architecture):
     network = Reconstructor(architecture, 16, SIZES, width=8, hidden=16)
     still = Strength(*[0.0] * 10)
     pools = [small_pool(egg), small_pool(egg)]
-    stage = ReconstructionStage(network=network, model=egg, pools=pools, total_images=640, batch=16, learning_rate=5e-3, strength=still)
+    stage = ReconstructionStage(
+        network=network, model=egg, pools=pools, twins=pools, total_images=640, batch=16, learning_rate=5e-3, strength=still
+    )
     reports = [stage.step(position, torch.Generator().manual_seed(position)) for position in range(0, 640, 16)]
     first, last = (sum(float(report["pose"]) for report in part) for part in (reports[:5], reports[-5:]))
     assert last < 0.5 * first
@@ -26,5 +30,28 @@ def test_pose_error_falls(egg, architecture):
 def test_statistics_include_augmentation(egg):
     network = Reconstructor("plain", 16, SIZES, width=8, hidden=16)
     pool = small_pool(egg)
-    ReconstructionStage(network=network, model=egg, pools=[pool], total_images=16, batch=4, strength=Strength(scale=0.5))
+    ReconstructionStage(network=network, model=egg, pools=[pool], twins=[pool], total_images=16, batch=4, strength=Strength(scale=0.5))
     assert network.statistics.deviation[-1] > 2 * pool.params.std(dim=0)[-1]
+
+
+def test_changes_are_read_where_pairs_differ(egg):
+    """A network that says the same of both misses all of the change, and nothing of what is alike."""
+    network = Reconstructor("plain", 16, SIZES, width=8, hidden=16)
+    pool = small_pool(egg)
+    other = pool.params.clone()
+    other[:, egg.layout.slices["expression"]] += 0.5
+    still = Strength(*[0.0] * 10)
+    stage = ReconstructionStage(
+        network=network, model=egg, pools=[pool], twins=[replace(pool, params=other)], total_images=16, batch=16, strength=still
+    )
+    report = stage.step(0, torch.Generator().manual_seed(0))
+    expected = (0.5 / network.statistics.deviation[egg.layout.slices["expression"]]).square().mean()
+    assert float(report["expression_change"]) == pytest.approx(float(expected), rel=0.05)
+    assert float(report["pose_change"]) < 1e-3
+
+
+@pytest.mark.parametrize(("batch", "twins"), [(3, 24), (4, 12)])
+def test_pictures_come_in_pairs(egg, batch, twins):
+    network, pool = Reconstructor("plain", 16, SIZES, width=8, hidden=16), small_pool(egg)
+    with pytest.raises(ValueError, match="pairs"):
+        ReconstructionStage(network=network, model=egg, pools=[pool], twins=[pool.first(twins)], total_images=16, batch=batch)
