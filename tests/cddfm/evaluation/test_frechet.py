@@ -86,9 +86,9 @@ def test_the_worlds_sets_are_held_out_apart_and_sitters_as_they_are(tmp_path: Pa
     world = ProceduralWorld()
     (pixels,) = Exhibition(world, "portrait", 16, tmp_path).shards(3, 1, nothing)
     assert pixels.shape == (1, 3, 16, 16)
-    pool = draw_pool("portrait", 1, 16, "cpu", seed=2, drawn=32)
-    (same,) = Exhibition(world, "portrait", 16, tmp_path).shards(2, 1, nothing)
-    assert torch.equal(pool.images, same), "seed 2 is not among the lively ones, and is drawn as training draws it"
+    pool = draw_pool("portrait", 1, 16, "cpu", seed=4, drawn=32)
+    (same,) = Exhibition(world, "portrait", 16, tmp_path).shards(4, 1, nothing)
+    assert torch.equal(pool.images, same), "seed 4 is not among the lively or acting ones, and is drawn as training draws it"
     lively = draw_pool("portrait", 1, 16, "cpu", seed=3, drawn=32)
     assert not torch.equal(lively.images, pixels)
 
