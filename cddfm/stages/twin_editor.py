@@ -44,9 +44,8 @@ def twin_lessons(twins: Twins, population: Population, jitter: float = 0.1) -> L
     return lessons
 
 
-LEAST_CHANGE = 1.0
-"""Of a batch's mean change: what is added to a pair's own before it divides. Small changes then count for more than their size, but not
-as much as large ones: most of what is left of them is the encoder's noise. At 0.1 jaws opened less for it (gain 0.75), and lids no more."""
+LEAST_CHANGE = 0.1
+"""Of a batch's mean change: what is added to a pair's own before it divides, so that noise does not count where nothing changed."""
 
 
 def left(missing: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
