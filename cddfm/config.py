@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import ClassVar, TypeVar, get_origin
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +22,12 @@ class Options(BaseModel):
     seed: int = 0
     total_images: int
     batch: int
+
+    def record(self) -> dict[str, Any]:
+        """What is kept with a finished network: the folder that it started from by its name alone, which is all that means something on
+        another machine."""
+        options = self.model_dump()
+        return options | {"start": Path(options["start"]).name} if options.get("start") else options
 
 
 OptionsKind = TypeVar("OptionsKind", bound=Options)

@@ -159,7 +159,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         return False
     generator, share = with_noise(generator, pool.codes, w)
     say(f"z has room for {share:.0%} of what the scene codes leave open")
-    notes = {"options": options.model_dump(), "images": options.warm_images + options.total_images, "world": VERSION}
+    notes = {"options": options.record(), "images": options.warm_images + options.total_images, "world": VERSION}
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
     return True

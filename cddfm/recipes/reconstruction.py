@@ -89,7 +89,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             name = options.role + "-close" * close
             done = train(stage, options.model_copy(update={"total_images": images}), folders.run(name), name, seconds=seconds)
     if done:
-        notes = {"options": options.model_dump(), "images": options.total_images + options.close_images}
+        notes = {"options": options.record(), "images": options.total_images + options.close_images}
         save_network(folders.stack / f"{options.role}.safetensors", network.eval(), notes, half=True)
     return done
 

@@ -36,3 +36,11 @@ def test_options_are_frozen():
     options = resolve(Sample, "small")
     with pytest.raises(Exception, match="frozen"):
         options.batch = 3
+
+
+def test_a_record_names_folders_without_their_place():
+    class Started(Options):
+        start: str = ""
+
+    assert Started(total_images=1, batch=1, start="/some/where/stack").record()["start"] == "stack"
+    assert Started(total_images=1, batch=1).record() == Started(total_images=1, batch=1).model_dump()
