@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional
 from cddfm.images import eight_bit
 from cddfm.lighting import turn
 from cddfm.parallel import team
-from cddfm.params import FaceParams
+from cddfm.params import GROUPS, FaceParams
 from cddfm.remember import remembered
 from cddfm.report import progress_bar
 from cddfm.worlds import ProceduralWorld, World
@@ -25,7 +25,7 @@ HELD_OUT_SEED = 1_000_000_000
 
 DRAW_BATCH = 64
 
-CODES = 2
+CODES = 3
 """Rises when the same training seed starts to have another code."""
 
 LIVELY = 1.7
@@ -35,7 +35,7 @@ ACTED = 4
 EXPRESSIONS = 32
 """How many numbers of a code's expressions have a meaning (left and right move together)."""
 
-TWIN_KINDS = ("expression", "light", "expression", "identity", "expression", "light", "expression", "albedo", "expression", "gaze")
+TWIN_KINDS = ("expression", "light", "expression", "identity", "pose", "light", "expression", "albedo", "pose", "gaze")
 """What changes from a portrait to its twin: one of these for every four seeds, in turn."""
 
 TWIN_SEED = 500_000_000
@@ -104,7 +104,7 @@ def twin_kind(seed: int) -> str:
 
 def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     """The codes of `training_codes` with one thing changed (`twin_kind`): `ACTED` other expressions put on, eyes that look elsewhere,
-    another light, face or skin. Of two lights one is another code's, and one is the same (it is carried around by `twin_params`)."""
+    another pose, light, face or skin. Of two lights one is another code's, and one is the same (it is carried around by `twin_params`)."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
@@ -116,18 +116,26 @@ def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
             _act(part["expression"][row], anew[row])
         elif kind in ("identity", "albedo"):
             part[kind][row] = other[kind][row]
-        elif kind == "gaze" or seed % 4 == 3:
+        elif kind in ("gaze", "pose") or seed % 4 == 3:
             part[kind][row] = LIVELY * other[kind][row]
     return codes
 
 
-def twin_params(seeds: Sequence[int], params: FaceParams) -> FaceParams:
-    """These of the twins' codes, with the lights carried around that are: further than the world's own codes reach, as edits are."""
+def twin_params(seeds: Sequence[int], before: FaceParams, after: FaceParams) -> FaceParams:
+    """The twins' parameters, from those of the portraits' codes and of the twins'. Lights that are carried around go further than the
+    world's own codes reach, as edits do; and who turns keeps light and look, which in the world change with the pose."""
+    turned = torch.tensor([twin_kind(seed) == "pose" for seed in seeds], device=after.pose.device)[:, None]
+    kept = {name: torch.where(turned, getattr(before, name), getattr(after, name)) for name in GROUPS if name != "pose"}
+    params = after.replace(**kept)
     carried = torch.tensor([twin_kind(seed) == "light" and seed % 4 != 3 for seed in seeds], device=params.light.device)
     draws = [torch.rand(2, generator=torch.Generator().manual_seed(seed + TWIN_SEED)) for seed in seeds]
-    way = (2 * torch.stack(draws) - 1).to(params.light.device)
-    turned = turn(params.light, CARRIED * way[:, 0], RAISED * way[:, 1])
-    return replace(params, light=torch.where(carried[:, None], turned, params.light))
+    around = carried_lights(params.light, (2 * torch.stack(draws) - 1).to(params.light.device))
+    return params.replace(light=torch.where(carried[:, None], around, params.light))
+
+
+def carried_lights(light: Float[Tensor, "batch 27"], way: Float[Tensor, "batch 2"]) -> Float[Tensor, "batch 27"]:
+    """Lights carried around their heads, and up or down. way: shares in [−1, 1] of `CARRIED` and of `RAISED`."""
+    return turn(light, CARRIED * way[:, 0], RAISED * way[:, 1])
 
 
 def _act(expression: Float[Tensor, " numbers"], seed: int) -> None:
@@ -162,8 +170,10 @@ def draw_pool(
         parts = []
         for start in range(first, last, DRAW_BATCH):
             seeds = range(start, min(start + DRAW_BATCH, last))
-            codes = (twin_codes if twins else training_codes)(seeds).to(device)
-            changed = twin_params(seeds, place.params(codes)) if twins else None
+            codes, changed = training_codes(seeds).to(device), None
+            if twins:
+                before, codes = place.params(codes), twin_codes(seeds).to(device)
+                changed = twin_params(seeds, before, place.params(codes))
             picture, params = place.portraits(codes, drawn, style, changed)
             parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes.cpu()))
         return join(*parts)

@@ -110,7 +110,7 @@ class Editor:
             return estimator(image.to(device)).translation
 
         aligned = align(picture, translation_of, generator.resolution, face, name)
-        found = invert(generator, self.stack.encoder, aligned.image.to(device), steps, estimator.features, on_step)
+        found = invert(generator, self.stack.encode, aligned.image.to(device), steps, estimator.features, on_step)
         return self._known(found.s.detach(), aligned, float(found.loss.mean()))
 
     @torch.no_grad()

@@ -27,7 +27,8 @@ class AttributeManipulator(nn.Module):
     """One attribute's change of its selected layers; style codes and Δp come standardised.
 
     Each E_k makes a 32-number code of its layer. A shared perceptron sees all of them and scales the hidden units of the (bias-free)
-    network on Δp; each D_k scales them once more by its own layer's code and writes its own layer.
+    network on Δp, whose straight path is linear, as most of what a change of parameters does to a code is; each D_k scales them once more
+    by its own layer's code and writes its own layer.
     """
 
     def __init__(self, widths: Sequence[int], control: int, hidden: int):
@@ -46,7 +47,7 @@ class AttributeManipulator(nn.Module):
         """Standardised values of the selected layers → their changes, in the same order."""
         codes = [encode(layer) for encode, layer in zip(self.encoders, layers, strict=True)]
         early, late = self.shared(functional.elu(torch.cat(codes, dim=1))).chunk(2, dim=1)
-        x = functional.elu(self.first(delta) * (1 + early))
+        x = self.first(delta) * (1 + early)
         x = x + functional.elu(self.second(x) * (1 + late))
         parts = zip(codes, self.gates, self.decoders, strict=True)
         return [decode(x * (1 + gate(functional.elu(code)))) for code, gate, decode in parts]
@@ -83,14 +84,14 @@ class Manipulator(nn.Module):
 
     def edit(self, s: Float[Tensor, "batch style_dim"], deltas: Mapping[str, Tensor]) -> Float[Tensor, "batch style_dim"]:
         """s′ = s + Σ Δs. deltas: attribute → `[batch, size]` in raw units. Layers that no edited attribute selects, and codes whose Δ is
-        all zero, come back bit for bit. A parameter moves by at most 6 population deviations (`blocks.limited`)."""
+        all zero, come back bit for bit. A parameter may be asked to move by 6 population deviations at most (`blocks.limited`)."""
         refuse_unknown(deltas)
         standard = self.styles.standardise(s)
         layers = {name: s[:, part] for name, part in self.slices.items()}
         for attribute, delta in deltas.items():
             names = self.selection[attribute]
             part = self.layout.slices[attribute]
-            scaled = limited(delta * self.gains[part] / self.statistics.deviation[part])
+            scaled = limited(delta / self.statistics.deviation[part]) * self.gains[part]
             changes = self.attributes[attribute]([standard[:, self.slices[name]] for name in names], scaled)
             for name, change in zip(names, changes, strict=True):
                 layers[name] = layers[name] + change * self.styles.deviation[self.slices[name]]

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from cddfm.errors import UserError
 from cddfm.linear import LinearRig
@@ -97,6 +98,11 @@ class Stack:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise UserError(f"the layer selection {path} cannot be read ({error}); make it with 'cddfm select-layers'") from error
+
+    def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch w_dim"]:
+        """w of pictures, of which the encoder is told what the estimator reads."""
+        facts = self.estimator(images).flatten() if self.encoder.facts else images.new_zeros(len(images), 0)
+        return self.encoder(images, facts)
 
     def domains(self) -> list[str]:
         return domain_names(self.folder)

@@ -1,6 +1,7 @@
 """Generator and encoder trained together: the longest stage of a generator from scratch.
 
-Pictures are decoded from what the encoder finds in them, and compared with them (domains.likeness).
+Pictures are decoded from what the encoder finds in them, or in others of the same scenes, and what it is told, and compared with them
+(domains.likeness).
 
 Noise pictures are left out for good (their strengths are set to 0): they stay where they are when a head turns, and a critic turns them
 into streaks. The result is the moving average of the weights. The mapping network is not needed and not touched: it learns afterwards
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from domains.likeness import Likeness
-from domains.optimisers import parameter_group, set_rates
-from domains.train import ENCODER_SHARE, Reals
+from domains.optimisers import set_rates
+from domains.train import Views, rates
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.objectives import ema_update
@@ -25,22 +26,22 @@ from stylespace.schedule import average_decay, rate_at
 
 
 class Joint:
-    """See the module. rate: Adam's learning rate of the generator, of which the encoder takes `ENCODER_SHARE`. ema_images: half-life of the
-    moving average in images."""
+    """See the module. rate: Adam's learning rate of the generator, of which what sees takes a share (domains.train.rates). ema_images:
+    half-life of the moving average in images."""
 
     def __init__(
         self,
         generator: Generator,
         encoder: Encoder,
         likeness: Likeness,
-        reals: Reals,
+        views: Views,
         batch: int,
         total_images: int,
         rate: float = 2e-3,
         ema_images: float = 5000.0,
     ):
         generator.silence()
-        self.generator, self.encoder, self.likeness, self.reals = generator, encoder, likeness, reals
+        self.generator, self.encoder, self.likeness, self.views = generator, encoder, likeness, views
         self.batch, self.total_images, self.ema_images = batch, total_images, ema_images
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.average_encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
@@ -51,18 +52,16 @@ class Joint:
             "average": self.average,
             "average_encoder": self.average_encoder,
         }
-        drawing = parameter_group(list(generator.synthesis.parameters()), rate)
-        seeing = parameter_group(list(encoder.parameters()), rate * ENCODER_SHARE)
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam([drawing, seeing], betas=(0.9, 0.99)),
+            "generator": torch.optim.Adam(rates(generator, encoder, rate), betas=(0.9, 0.99)),
             "critic": likeness.optimizer,
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images))
-        images, _ = self.reals(position, self.batch, generator)
-        w = self.encoder(images)
+        seen, facts, images = self.views(position, self.batch, generator)
+        w = self.encoder(seen, facts)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise="none")
         metrics = self.likeness.descend(self.optimizers["generator"], made, images, first=position == 0)
         self.follow(position, w.detach())

@@ -6,12 +6,11 @@ not as long as few pictures were seen): a mapping that knows the code alone give
 1. `MeanFit` fits f, the mean of w given the code, at noise 0;
 2. `with_noise` lets noise in before the last activation: lrelu(f⁻(code) + A noise), where f⁻ is f before it, and A Aᵀ the covariance, over
    pictures, of what f⁻ lacks, as far as z has room for it. Pairs of units beside those of f hand the noise on through the hidden layers as
-   it is, since lrelu(x) − lrelu(−x) = (1 + slope) x.
+   it is, since lrelu(x) − lrelu(−x) = (1 + slope) x. The noise of each number of w is weakened until it varies as over pictures, since
+   what is below 0 counts 1 / slope as much before the activation.
 
 Noise drawn at random then gives what pictures have that the code does not tell, and the same noise keeps it while a code is changed. A
 regression on noise would not do: it learns the large components and leaves out the many small ones that pictures are made of.
-What is off: w below 0 counts 1 / slope as much before the activation, so samples vary more than pictures do; in the embedded stack
-their w has 1.38 times the variance of encoded portraits of the world.
 What differs from StyleGAN2 (Karras et al. 2020): there the adversarial loss alone says where a z should go.
 """
 
@@ -23,6 +22,7 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from cuda_ops.bias_act import DEFAULT_GAIN, LRELU_SLOPE
 from domains.codes import code_rotation, latent_of
@@ -112,7 +112,8 @@ def open_spread(
     generator: Generator, codes: Float[Tensor, "n code"], w: Float[Tensor, "n w_dim"]
 ) -> tuple[Float[Tensor, "w_dim spare"], float]:
     """A: what the mapping at noise 0 lacks before its last activation, its largest principal components over the pictures, each as long as
-    its standard deviation, as many as z has room for; and their share of all that it lacks. Columns beyond w_dim are 0."""
+    its standard deviation, as many as z has room for, and rows weakened as above; and their share of all that it lacks. Columns beyond
+    w_dim are 0."""
     before = torch.cat([before_activation(generator.mapping, z) for z in _quiet(generator, codes).split(PART)])
     lacking = torch.where(w > 0, w, w / LRELU_SLOPE) / GAIN - before
     values, axes = torch.linalg.eigh(lacking.double().T.cov())
@@ -120,7 +121,21 @@ def open_spread(
     spread = w.new_zeros(w.shape[1], generator.z_dim - codes.shape[1])
     count = min(spread.shape)
     spread[:, :count] = (axes[:, :count] * values[:count].sqrt()).to(w)
-    return spread, float(values[:count].sum() / values.sum())
+    return spread * weakened(before, spread, w)[:, None], float(values[:count].sum() / values.sum())
+
+
+def weakened(
+    before: Float[Tensor, "n w_dim"], spread: Float[Tensor, "w_dim spare"], w: Float[Tensor, "n w_dim"]
+) -> Float[Tensor, " w_dim"]:
+    """Factors in [0, 1] on the noise of each number under which lrelu(before + A noise) varies no more than w does (by bisection)."""
+    noise = torch.randn(len(w), spread.shape[1], generator=torch.Generator().manual_seed(0)).to(w)
+    added, wanted = noise @ spread.T, w.var(dim=0)
+    low, high = torch.zeros_like(wanted), torch.ones_like(wanted)
+    for _ in range(12):
+        middle = (low + high) / 2
+        much = (functional.leaky_relu(before + middle * added, LRELU_SLOPE) * GAIN).var(dim=0) > wanted
+        low, high = torch.where(much, low, middle), torch.where(much, middle, high)
+    return torch.where(high == 1, high, low)
 
 
 def before_activation(mapping: MappingNetwork, z: Float[Tensor, "batch z_dim"]) -> Float[Tensor, "batch w_dim"]:

@@ -1,4 +1,4 @@
-"""The first stage of a generator from scratch, an autoencoder (picture → w → picture) that the caller's loop drives.
+"""The first stage of a generator from scratch, an autoencoder (picture and facts → w → picture) that the caller's loop drives.
 
 Colours, outlines and pose come many times faster this way than from an adversarial start. What differs from StyleGAN2 (Karras et al.
 2020): this stage, and the supervised terms of the next (domains.joint) and of the mapping (domains.mapping).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,18 @@ from stylespace.generator import Generator
 from stylespace.objectives import middle_weight, picture_loss
 from stylespace.schedule import rate_at
 
-Reals = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
-"""(position, count, generator) → pictures [count, 3, R, R] in [−1, 1] and their scene codes [count, code_dim]."""
+Views = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
+"""(position, count, generator) → pictures in [−1, 1] that the encoder sees; facts [count, facts] that it is told, in one round for these
+pictures or in two; and the pictures [count, 3, R, R] that are to come of both."""
 
 ENCODER_SHARE = 0.25
 """Of the generator's learning rate: the encoder's layers are not equalised."""
+
+
+def rates(generator: Generator, encoder: Encoder, rate: float) -> list[dict[str, Any]]:
+    """Groups of an optimiser: what draws, and the linear map of what is told, at this rate; what sees at `ENCODER_SHARE` of it."""
+    seeing = [parameter for parameter in encoder.parameters() if parameter is not encoder.told.weight]
+    return [parameter_group([*generator.synthesis.parameters(), encoder.told.weight], rate), parameter_group(seeing, rate * ENCODER_SHARE)]
 
 
 class WarmStart:
@@ -39,7 +47,7 @@ class WarmStart:
         self,
         generator: Generator,
         encoder: Encoder,
-        reals: Reals,
+        views: Views,
         batch: int,
         total_images: int,
         grow: Sequence[tuple[int, float]] = (),
@@ -48,14 +56,12 @@ class WarmStart:
         drawn: int = 4,
         middle: float = 0.0,
     ):
-        self.generator, self.encoder, self.reals = generator, encoder, reals
+        self.generator, self.encoder, self.views = generator, encoder, views
         self.batch, self.total_images, self.grow, self.code_noise, self.middle = batch, total_images, grow, code_noise, middle
         for layer in generator.style_layout.layers:
             if layer.is_torgb and layer.resolution > drawn:
                 nn.init.zeros_(generator.synthesis.get_submodule(layer.name).weight)
-        drawing = parameter_group(list(generator.synthesis.parameters()), rate)
-        seeing = parameter_group(list(encoder.parameters()), rate * ENCODER_SHARE)
-        optimizer = torch.optim.Adam([drawing, seeing], betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam(rates(generator, encoder, rate), betas=(0.9, 0.99))
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}
 
@@ -64,11 +70,11 @@ class WarmStart:
         return next((size for size, end in self.grow if position < end * self.total_images), self.generator.resolution)
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        images, _ = self.reals(position, self.batch, generator)
+        seen, facts, images = self.views(position, self.batch, generator)
         resolution = self.resolution_at(position)
         optimizer = self.optimizers["generator"]
         set_rates(optimizer, rate_at(position, self.total_images))
-        w = self.encoder(images)
+        w = self.encoder(seen, facts)
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
         target = functional.adaptive_avg_pool2d(images, resolution)
@@ -84,9 +90,9 @@ class EncoderStart:
     """An encoder alone learns what to tell a generator that draws already, by the picture loss."""
 
     def __init__(
-        self, generator: Generator, encoder: Encoder, reals: Reals, batch: int, total_images: int, rate: float = 5e-4, middle: float = 0.0
+        self, generator: Generator, encoder: Encoder, views: Views, batch: int, total_images: int, rate: float = 5e-4, middle: float = 0.0
     ):
-        self.generator, self.encoder, self.reals = copy.deepcopy(generator).requires_grad_(False), encoder, reals
+        self.generator, self.encoder, self.views = copy.deepcopy(generator).requires_grad_(False), encoder, views
         self.batch, self.total_images, self.middle = batch, total_images, middle
         self.modules: Mapping[str, nn.Module] = {"encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
@@ -94,10 +100,10 @@ class EncoderStart:
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        images, _ = self.reals(position, self.batch, generator)
+        seen, facts, images = self.views(position, self.batch, generator)
         optimizer = self.optimizers["encoder"]
         set_rates(optimizer, rate_at(position, self.total_images))
-        made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(self.encoder(images))))
+        made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(self.encoder(seen, facts))))
         loss = picture_loss(made, images, weight=middle_weight(images.shape[2], self.middle))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

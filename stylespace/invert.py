@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.objectives import picture_losses
 
@@ -37,7 +36,7 @@ class Inversion:
 
 def invert(
     generator: Generator,
-    encoder: Encoder,
+    encode: Callable[[Tensor], Tensor],
     image: Float[Tensor, "batch 3 height width"],
     steps: int = 150,
     features: Callable[[Tensor], Tensor] | None = None,
@@ -48,14 +47,14 @@ def invert(
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
-    steps: 0 returns the encoder's guess. features: image → [batch, features], compared relative to the target's length. on_step: called
-    with the number of steps done and the mean loss (a tensor; reading it waits for the device).
+    encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features: image → [batch, features], compared relative to
+    the target's length. on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
     """
     if image.shape[2:] != (generator.resolution, generator.resolution):
         size = "×".join(str(side) for side in image.shape[2:])
         raise ValueError(f"the picture has {size} pixels where the generator makes {generator.resolution} px; align it first")
     with torch.no_grad():
-        guess = encoder(image)
+        guess = encode(image)
         target = None if features is None else features(image)
     deviation = _deviation_of_w(generator)
     w = torch.zeros_like(guess, requires_grad=True)

@@ -66,6 +66,42 @@ def picture_losses(
     return total / levels
 
 
+LEAST_CHANGE = 0.1
+"""Of a batch's mean change: what is added to a pair's own before it divides, so that noise does not count where nothing changed."""
+
+
+def left(missing: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """What is missing of changes, each against its own whole, so that turning heads do not drown closing eyes: 0 for the changes
+    themselves, 1 for doing nothing. Nothing where nothing was to change."""
+    scale = (whole + LEAST_CHANGE * whole.mean()).detach()
+    scale = torch.where(scale > 0, scale, torch.inf)
+    return (missing / scale).mean() / (whole / scale).mean().detach().clamp_min(torch.finfo(whole.dtype).tiny)
+
+
+def halves_apart(values: Float[Tensor, "batch *_"]) -> Float[Tensor, "pairs *_"]:
+    """The batch's second half less its first."""
+    first, second = values.chunk(2)
+    return second - first
+
+
+def change_left(
+    made: Float[Tensor, "batch 3 height width"], wanted: Float[Tensor, "batch 3 height width"],
+    weight: Float[Tensor, "batch 1 height width"] | None = None, smallest: int = 8,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """`left` of the changes from a batch's first half to its second, squared, over an average-pooling pyramid down to `smallest` px. What
+    is wrong with both of a pair alike does not count. weight: how much pixels count."""
+    change, lacking = halves_apart(wanted), halves_apart(made) - halves_apart(wanted)
+    if weight is not None:
+        mean = (weight.chunk(2)[0] + weight.chunk(2)[1]) / 2
+        change, lacking = change * mean, lacking * mean
+    missing = whole = 0.0
+    while True:
+        missing, whole = missing + lacking.square().flatten(1).mean(dim=1), whole + change.square().flatten(1).mean(dim=1)
+        if min(change.shape[2:]) // 2 < smallest:
+            return left(missing, whole)
+        change, lacking = functional.avg_pool2d(change, 2), functional.avg_pool2d(lacking, 2)
+
+
 def feature_loss(seen: Sequence[Float[Tensor, "batch *_"]], wanted: Sequence[Float[Tensor, "batch *_"]]) -> Float[Tensor, ""]:
     """Mean over levels of the L1 distance, relative to the mean size of what is wanted: the same scale for every network."""
     levels = [(a - b).abs().mean() / b.detach().abs().mean() for a, b in zip(seen, wanted, strict=True)]

@@ -2,15 +2,13 @@
 
 What goes in: pairs of codes (s, s*), where s* answers a change of one attribute alone, and a way to draw codes. How layers are chosen:
 
-1. The error of a set L of layers is E(L) = mean over pairs and pixels of (draw(s with the layers L of s*) − draw(s*))². E(∅) is the whole
-   change of the picture. toRGB layers may not be chosen: they tint what other layers draw, and they are what a finetuned domain
-   keeps. So what the layers C that may be chosen can explain is E(∅) − E(C).
-2. Layers are added one at a time, each time the one that lowers the error most, until the explained share
-   (E(∅) − E(L)) / (E(∅) − E(C)) reaches `coverage`; the result is listed in execution order.
+1. The error of a set L of layers is, for each pair, the mean over pixels of (draw(s with the layers L of s*) − draw(s*))² by that of the
+   whole change, the error of ∅ (to which `LEAST_CHANGE` of its mean over pairs is added), so that lids are served as jaws are. E(L) is its
+   mean over pairs. toRGB layers count as any other: colours of light and skin are theirs before all (Wu et al. 2021, StyleSpace).
+2. Layers are added one at a time, each time the one that lowers the error most, until the explained share (E(∅) − E(L)) / E(∅) reaches
+   `coverage`; the result is listed in execution order.
 3. The *stability* is the Jaccard index of the sets that the even and the odd pairs alone would select: 1 means that more pairs would change
    nothing, much less means that the choice hangs on the sample.
-4. An attribute of which C explains nothing (E(C) ≥ E(∅), as with a base that is hardly trained) keeps all of C, with 0 explained and
-   stability 0.
 
 The change of the code itself does not decide: raw scales differ between layers by orders, and a layer may change much and show little.
 Its mean and deviation are kept per layer all the same: StyleRig's own analysis (2020, figure 3).
@@ -27,10 +25,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylespace.code import StyleLayout
+from stylespace.objectives import LEAST_CHANGE
 
 RULE = (
-    "layers (toRGB excepted) are added greedily by how much of the picture's change they explain when taken from the answer, "
-    "until the coverage of what all of them explain is reached"
+    "layers are added greedily by how much of the picture's change, pair by pair, they explain when taken from the answer, until the "
+    "coverage is reached"
 )
 
 Draw = Callable[[Float[Tensor, "batch style_dim"]], Float[Tensor, "batch 3 height width"]]
@@ -50,7 +49,7 @@ class LayerStatistic:
 
 @dataclass(frozen=True)
 class LayerSelection:
-    """Per attribute: statistics of each layer (toRGB included), the selected layers, the share that they explain, and the Jaccard index
+    """Per attribute: statistics of each layer, the selected layers, the share that they explain, and the Jaccard index
     of halves. samples: pairs per attribute."""
 
     coverage: float
@@ -113,7 +112,7 @@ def select_layers(
         halves = [set(search.greedy(everything[half::2], coverage)[0]) for half in (0, 1)]
         chosen = [name for name in layout.names if name in path]
         selected[attribute], explained[attribute] = tuple(chosen), shares[-1]
-        stability[attribute] = len(halves[0] & halves[1]) / len(halves[0] | halves[1]) if search.explains else 0.0
+        stability[attribute] = len(halves[0] & halves[1]) / len(halves[0] | halves[1])
         added = dict(zip(path, torch.diff(torch.tensor([0.0, *shares])).tolist(), strict=True))
         change = torch.where(scale > 0, (answer - s) / scale.clamp_min(torch.finfo(scale.dtype).tiny), torch.zeros_like(s))
         sizes = {name: change[:, part].square().mean(dim=1).sqrt() for name, part in layout.slices.items()}
@@ -125,43 +124,40 @@ def select_layers(
 
 
 class _Search:
-    """Errors of sets of layers, per pair, drawn once each."""
+    """Errors of sets of layers, per pair and relative to its change, drawn once each."""
 
     def __init__(self, layout: StyleLayout, s: Tensor, answer: Tensor, draw: Draw, attribute: str):
         self.layout, self.s, self.answer, self.draw = layout, s, answer, draw
         self.target = draw(answer)
         self.known: dict[frozenset[str], Tensor] = {}
-        self.candidates = [layer.name for layer in layout.layers if not layer.is_torgb]
-        self.nothing, self.everything = self.errors(frozenset()), self.errors(frozenset(self.candidates))
-        if not float(self.nothing.mean()) > 0:
+        self.candidates = layout.names
+        change = self._differences(frozenset())
+        if not float(change.mean()) > 0:
             raise ValueError(f"the answers to {attribute} change no picture; train the base longer before selecting layers")
-
-    @property
-    def explains(self) -> bool:
-        """Whether the layers that may be chosen bring the picture nearer to the answer at all."""
-        return float(self.everything.mean()) < float(self.nothing.mean())
+        self.scale = change + LEAST_CHANGE * change.mean()
+        self.nothing = self.errors(frozenset())
 
     def errors(self, names: frozenset[str]) -> Float[Tensor, " pairs"]:
         if names not in self.known:
-            mixed = self.s.clone()
-            for name in names:
-                mixed[:, self.layout.slices[name]] = self.answer[:, self.layout.slices[name]]
-            self.known[names] = (self.draw(mixed) - self.target).square().flatten(1).mean(dim=1).double()
+            self.known[names] = self._differences(names) / self.scale
         return self.known[names]
+
+    def _differences(self, names: frozenset[str]) -> Float[Tensor, " pairs"]:
+        mixed = self.s.clone()
+        for name in names:
+            mixed[:, self.layout.slices[name]] = self.answer[:, self.layout.slices[name]]
+        return (self.draw(mixed) - self.target).square().flatten(1).mean(dim=1).double()
 
     def share(self, names: frozenset[str], pairs: Tensor) -> float:
         """Explained share over some of the pairs."""
-        nothing, everything = float(self.nothing[pairs].mean()), float(self.everything[pairs].mean())
-        return (nothing - float(self.errors(names)[pairs].mean())) / max(nothing - everything, 1e-12)
+        nothing = float(self.nothing[pairs].mean())
+        return (nothing - float(self.errors(names)[pairs].mean())) / max(nothing, 1e-12)
 
     def alone(self, name: str) -> float:
         return self.share(frozenset([name]), torch.arange(len(self.s), device=self.s.device))
 
     def greedy(self, pairs: Tensor, coverage: float) -> tuple[list[str], list[float]]:
-        """Layers in the order in which they are added, and the share that is explained after each. Ties go to the coarser layer. All
-        layers, and nothing explained, where they explain nothing."""
-        if not self.explains:
-            return self.candidates, [0.0] * len(self.candidates)
+        """Layers in the order in which they are added, and the share that is explained after each. Ties go to the coarser layer."""
         path: list[str] = []
         shares: list[float] = []
         while len(path) < len(self.candidates) and (not shares or shares[-1] < coverage):

@@ -72,7 +72,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(linear.read, std=0.1)
         networks = {
             "generator": generator,
-            "encoder": Encoder(16, w_dim=16, width=8, hidden=16),
+            "encoder": Encoder(16, w_dim=16, width=8, hidden=16, facts=build_head().model.layout.total),
             "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16),
             "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16, close_hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),

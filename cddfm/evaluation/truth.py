@@ -75,7 +75,7 @@ def invert_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, draw
     images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
     parts = []
     for some in images.split(INVERT_BATCH):
-        parts.append(invert(stack.generator, stack.encoder, some, steps, stack.estimator.features).s.detach())
+        parts.append(invert(stack.generator, stack.encode, some, steps, stack.estimator.features).s.detach())
         drawn(len(some))
     return torch.cat(parts)
 

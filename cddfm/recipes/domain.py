@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from cddfm.attention import face_attention
 from cddfm.config import Options, nearest
-from cddfm.data import Pool, draw_pool
+from cddfm.data import Pool, draw_pool, join
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
-from cddfm.recipes.generator import encoded_pairs, estimator_of, likeness_by, shuffled_reals
+from cddfm.recipes.generator import estimator_of, likeness_by
 from cddfm.runs import Folders
 from cddfm.stack import Stack
+from cddfm.stages.views import shuffled
 from domains.finetune import Finetune, frozen_names
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
@@ -26,11 +27,11 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world. pool: portraits drawn of it, at `drawn` pixels a side, then averaged. paired: whether codes learn to
-    draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look like, without partners
-    (domains.finetune, the published method). rate: learning rate. middle, attention, fooling: of paired training, how much more the
-    picture's middle counts, how much more yet brows, eyes and mouth, and the critic's weight. gamma, keep, discriminator_base,
-    discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
+    whether codes learn to draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look
+    like, without partners (domains.finetune, the published method). rate: learning rate. middle, attention, fooling: of paired training,
+    how much more the picture's middle counts, how much more yet brows, eyes and mouth, and the critic's weight. gamma, keep,
+    discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -63,12 +64,12 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
     shared = dict(resolution=source.resolution, device=device, cache=folders.pools, world=stack.world, drawn=options.drawn)
-    pool = draw_pool(options.domain, options.pool, **shared)
+    pool = both(options.domain, options.pool, shared)
     torch.manual_seed(options.seed)
     if options.paired:
         estimator = estimator_of(folders.stack, device)
         likeness = likeness_by(estimator, options.fooling, face_attention(estimator, stack.model, options.middle, options.attention))
-        pairs = pairs_of(stack, draw_pool(SOURCE, options.pool, **shared), pool, options.seed)
+        pairs = pairs_of(stack, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, pool)
@@ -84,23 +85,37 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
+def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
+    """So many portraits of a style, and their twins."""
+    return join(*(draw_pool(style, count, twins=twins, **shared) for twins in (False, True)))
+
+
 def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
     """Training on the style's pictures alone."""
-    reals = shuffled_reals(pool, options.seed)
+    rows_at = shuffled(len(pool), options.seed)
     discriminator = Discriminator(
         resolution=source.resolution, channel_base=options.discriminator_base, channel_max=options.discriminator_max
     ).to(pool.images.device)
+
+    def pictures(position: int, count: int, randomness: torch.Generator) -> Tensor:
+        return pool.take(rows_at(position, count))[0]
+
     return Finetune(
-        source, discriminator, lambda *place: reals(*place)[0], options.batch, options.total_images, options.rate,
-        gamma=options.gamma, keep=options.keep,
-    )  # fmt: skip
+        source, discriminator, pictures, options.batch, options.total_images, options.rate, gamma=options.gamma, keep=options.keep
+    )
 
 
 def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
     """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes."""
-    codes = encoded_pairs(stack.generator, stack.encoder, shuffled_reals(portraits, seed))
-    partners = shuffled_reals(pictures, seed)
-    return lambda *place: (codes(*place)[0], partners(*place)[0])
+    generator, rows_at = stack.generator, shuffled(len(portraits), seed)
+
+    @torch.no_grad()
+    def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = rows_at(position, count)
+        w = stack.encoder(*portraits.take(rows))
+        return generator.styles(generator.broadcast(w)), pictures.take(rows)[0]
+
+    return pairs
 
 
 @torch.no_grad()

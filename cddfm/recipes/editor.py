@@ -8,10 +8,11 @@ import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
+from cddfm.data import draw_pool
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
-from cddfm.recipes.twins import load_twins
+from cddfm.recipes.twins import drawing, load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.calibrate import calibrate, describe, seen_slopes
@@ -19,6 +20,7 @@ from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_less
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
 from cddfm.stages.twins import has_twins
+from domains.registry import SOURCE
 from stylespace.weights import save_network
 
 
@@ -28,9 +30,9 @@ class RecipeOptions(Options):
     there are any. layers: the selected ones, or all, to see what selection buys (written to editor-all-layers.safetensors).
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
-    total_images: pictures of their last part. population: codes that statistics are measured on. pool, twins, drawn: what twins start
-    from (recipes/twins.py). calibration: edits of each attribute on which gains are measured; 0 leaves them at 1. corrections: Newton
-    steps of each later edit (manipulator.EditorNetworks).
+    total_images: pictures of their last part. population: codes that statistics are measured on. pool, drawn: what twins start from
+    (recipes/twins.py). calibration: edits of each attribute on which gains are measured, beside what the estimator sees of `twins` drawn
+    pairs; 0 leaves gains at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -54,11 +56,11 @@ class RecipeOptions(Options):
     batch: int = 16
     resolution: int = 64
     predictor_hidden: tuple[int, ...] = (384, 192)
-    manipulator_hidden: int = 208
+    manipulator_hidden: int = 160
     population: int = 4_000
     drawn: int = 128
     pool: int = 22_000
-    twins: int = 22_000
+    twins: int = 10_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0
@@ -106,8 +108,7 @@ def _train(stage: Any, options: RecipeOptions, folders: Folders, name: str, seco
 
 
 def _all_layers(stack: Stack) -> dict[str, list[str]]:
-    every = [layer.name for layer in stack.generator.style_layout.layers if not layer.is_torgb]
-    return dict.fromkeys(stack.layers["selected"], every)
+    return dict.fromkeys(stack.layers["selected"], list(stack.generator.style_layout.names))
 
 
 class _Estimator:
@@ -136,7 +137,8 @@ class _Twins:
 
     def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
         self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
-        self.portraits, self.drawn, self.twins = load_twins(stack, folders, options)
+        self.portraits, self.twins = load_twins(stack, folders, options)
+        self.drawn = draw_pool(SOURCE, options.twins, twins=True, **drawing(stack, folders, options))
         self.population = twin_population(self.twins, options.population, options.seed)
         self.lessons = twin_lessons(self.twins, self.population)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from cddfm.attention import face_attention
 from cddfm.config import Options
@@ -18,15 +17,14 @@ from cddfm.reconstruct import Reconstructor
 from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.twins import encoded
+from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness, maps_of
 from domains.mapping import MeanFit, with_noise
-from domains.paired import Pairs
 from domains.registry import SOURCE
-from domains.train import EncoderStart, Reals, WarmStart
+from domains.train import EncoderStart, WarmStart
 from stylespace.continued import continue_generator
 from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
@@ -37,18 +35,19 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn, at `drawn` pixels a side, then averaged. start: folder of a stack
     whose generator, of the same or lower resolution and the same widths, this training goes on from, and whose encoder, if it is of the
-    same shape; if not, start_images are those on which the encoder alone is fitted. warm_images: images of the warm start, which grows as
-    `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are drawn as well, which have more
-    expressions. total_images: of the joint stage. mapping_images: codes of the mapping fit. The generator's widths
-    are StyleGAN2's, min(channel_base / resolution, channel_max); the encoder is as large as the estimator that it starts from. middle: how
-    much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage.
-    fooling: weight of the critic in the joint stage, 0 for none.
+    same shape, though it may have been told nothing; if not, start_images are those on which the encoder alone is fitted. warm_images:
+    images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are
+    drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. varied: how many more of each with another
+    face's expression, pose and light are made for it. The generator's widths are StyleGAN2's, min(channel_base / resolution,
+    channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in
+    picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage. fooling, changes: weights of the critic and of
+    what changes from twin to twin in the joint stage, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
-            mapping_batch=32, twins=16, total_images=16, batch=8,
+            mapping_batch=32, varied=1, twins=16, total_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2,
         ),
         "small": {},
@@ -66,9 +65,10 @@ class RecipeOptions(Options):
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
-    mapping_images: int = 600_000
+    mapping_images: int = 3_000_000
     mapping_batch: int = 256
-    twins: int = 10_000
+    varied: int = 7
+    twins: int = 22_000
     total_images: int = 250_000
     batch: int = 8
     z_dim: int = 384
@@ -79,25 +79,8 @@ class RecipeOptions(Options):
     rate: float = 4e-3
     middle: float = 3.0
     attention: float = 4.0
-    fooling: float = 0.0
-
-
-def shuffled_reals(pool: Pool, seed: int) -> Reals:
-    """Pictures and codes by position: every epoch is a permutation of the pool, drawn from (seed, epoch)."""
-    orders: dict[int, Tensor] = {}
-
-    def order(epoch: int) -> Tensor:
-        if epoch not in orders:
-            orders.clear()
-            orders[epoch] = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
-        return orders[epoch]
-
-    def reals(position: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        places = range(position, position + count)
-        indices = torch.stack([order(place // len(pool))[place % len(pool)] for place in places]).to(pool.codes.device)
-        return pool.take(indices)[0], pool.codes[indices]
-
-    return reals
+    fooling: float = 0.5
+    changes: float = 0.01
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
@@ -114,8 +97,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
     shared = dict(resolution=options.resolution, device=device, cache=folders.pools, world=world, drawn=options.drawn)
-    pool = join(draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared))
-    reals = shuffled_reals(pool, options.seed)
+    portraits, twins = draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared)
+    views = twin_views(portraits, twins, estimator, options.seed)
     torch.manual_seed(options.seed)
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
@@ -123,7 +106,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     ).to(device)  # fmt: skip
     encoder = encoder_like(estimator, options.w_dim).to(device)
 
-    preview = Preview(pool)
+    preview = Preview(portraits, estimator)
     drawn = 4
     if options.start:
         earlier = Stack(Path(options.start), device)
@@ -131,8 +114,11 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         drawn = earlier.generator.resolution
         if encoder.arguments == earlier.encoder.arguments:
             encoder.load_state_dict(earlier.encoder.state_dict())
+        elif encoder.arguments == earlier.encoder.arguments | {"facts": encoder.facts} and not earlier.encoder.facts:
+            encoder.load_state_dict(encoder.state_dict() | sighted(earlier.encoder))
+            encoder.split(seen_of(encoder, portraits), portraits.params)
         else:
-            start = EncoderStart(generator, encoder, reals, options.batch, options.start_images, middle=options.middle)
+            start = EncoderStart(generator, encoder, views, options.batch, options.start_images, middle=options.middle)
             start_options = options.model_copy(update={"total_images": options.start_images})
             if not train(
                 start, start_options, folders.run("start"), "encoder start", lambda path: preview.save(path, generator, encoder), seconds
@@ -140,24 +126,25 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
                 return False
     if options.warm_images:
         warm = WarmStart(
-            generator, encoder, reals, options.batch, options.warm_images, options.grow, options.rate, drawn=drawn, middle=options.middle
+            generator, encoder, views, options.batch, options.warm_images, options.grow, options.rate, drawn=drawn, middle=options.middle
         )
         warm_options = options.model_copy(update={"total_images": options.warm_images})
         if not train(
             warm, warm_options, folders.run("warm"), "warm start", lambda path: preview.save(path, generator, encoder), seconds
         ):
             return False
-    likeness = likeness_by(estimator, options.fooling, face_attention(estimator, world.model.to(device), options.middle, options.attention))
-    joint = Joint(generator, encoder, likeness, reals, options.batch, options.total_images, options.rate / 2)
+    attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
+    likeness = likeness_by(estimator, options.fooling, attention, options.changes)
+    joint = Joint(generator, encoder, likeness, views, options.batch, options.total_images, options.rate / 2)
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
-    w = encoded(encoder, pool)
-    fit = MeanFit(generator, pool.codes, w, options.mapping_batch, options.mapping_images)
+    codes, w = known_codes(encoder, world, join(portraits, twins), options.varied, torch.Generator().manual_seed(options.seed))
+    fit = MeanFit(generator, codes, w, options.mapping_batch, options.mapping_images)
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
-    generator, share = with_noise(generator, pool.codes, w)
+    generator, share = with_noise(generator, codes, w)
     say(f"z has room for {share:.0%} of what the scene codes leave open")
     notes = {"options": options.record(), "images": options.warm_images + options.total_images, "world": VERSION}
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
@@ -165,45 +152,43 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
-def likeness_by(estimator: Reconstructor, fooling: float, attention: Attention) -> Likeness:
+def likeness_by(estimator: Reconstructor, fooling: float, attention: Attention, changes: float = 0.0) -> Likeness:
     """How like pictures are to what this estimator sees, with a critic of its features that knows nothing yet."""
     device = next(estimator.parameters()).device
     seen = maps_of(estimator.levels(torch.zeros(1, 3, estimator.resolution, estimator.resolution, device=device)))
     critic = FeatureCritic([maps.shape[1] for maps in seen]).to(device)
-    return Likeness(critic, estimator.levels, fooling=fooling, attention=attention)
+    return Likeness(critic, estimator.levels, fooling=fooling, changes=changes, attention=attention)
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:
-    """An encoder that sees what the estimator sees."""
+    """An encoder that sees what the estimator sees, and is told what it reads."""
     architecture, resolution, width = (estimator.arguments[name] for name in ("architecture", "resolution", "width"))
-    encoder = Encoder(resolution, w_dim, width, architecture=architecture)
+    encoder = Encoder(resolution, w_dim, width, architecture=architecture, facts=estimator.layout.total)
     encoder.trunk.load_state_dict(estimator.trunk.state_dict())
+    encoder.measure(estimator.statistics.mean, estimator.statistics.deviation)
     return encoder
 
 
-def encoded_pairs(generator: Generator, encoder: Encoder, reals: Reals) -> Pairs:
-    """Pictures of the pool, and the style codes that the encoder gives them."""
-
-    @torch.no_grad()
-    def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
-        images, _ = reals(position, count, randomness)
-        return generator.styles(generator.broadcast(encoder(images))), images
-
-    return pairs
+def sighted(encoder: Encoder) -> dict[str, Tensor]:
+    """What an encoder sees by: all but what it is told."""
+    return {name: tensor for name, tensor in encoder.state_dict().items() if name.split(".")[0] in ("trunk", "neck", "out")}
 
 
 class Preview:
-    """Three rows: pictures of the pool, the same after encoder and generator, and samples."""
+    """Rows: pictures of the pool; the same after encoder and generator; told the next one's face, pose and light; and samples."""
 
-    def __init__(self, pool: Pool, count: int = 12):
+    @torch.no_grad()
+    def __init__(self, pool: Pool, estimator: Reconstructor, count: int = 12):
         self.pictures = pool.take(torch.arange(min(count, len(pool))))[0]
+        self.facts = estimator(self.pictures).flatten()
         self.count = self.pictures.shape[0]
 
     @torch.no_grad()
     def save(self, path: Path, generator: Generator, encoder: Encoder) -> None:
-        decoded = generator.synthesise(generator.styles(generator.broadcast(encoder(self.pictures))))
+        w = [encoder(self.pictures, facts) for facts in (self.facts, self.facts.roll(-1, dims=0))]
+        decoded = generator.synthesise(generator.styles(generator.broadcast(torch.cat(w)))).chunk(2)
         z = torch.randn(2 * self.count, generator.z_dim, generator=torch.Generator().manual_seed(1)).to(self.pictures.device)
-        rows = [self.pictures, decoded, *generator(z).chunk(2)]
+        rows = [self.pictures, *decoded, *generator(z).chunk(2)]
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
         picture = to_picture(sheet)
         write_picture(path, picture.resize((picture.width * 2, picture.height * 2)))

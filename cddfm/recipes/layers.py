@@ -24,22 +24,21 @@ from stylespace.weights import write_atomically
 class RecipeOptions(Options):
     """answers: whose answers show what serves an attribute: the base's RigNets (as in CDDFM3D), or the twins that a generator of the
     world has (stages/twins.py); best takes twins where there are any. total_images: pairs of codes per attribute. coverage: share of an
-    attribute's change that its layers must explain. resolution: at which pictures are compared. pool, twins, drawn: what twins start
-    from (recipes/twins.py)."""
+    attribute's change that its layers must explain. resolution: at which pictures are compared. pool, drawn: what twins start from
+    (recipes/twins.py)."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
-        "tiny": dict(total_images=4, resolution=16, pool=8, twins=8, drawn=16),
+        "tiny": dict(total_images=4, resolution=16, pool=8, drawn=16),
         "small": {},
-        "large": dict(total_images=512, pool=60_000, twins=60_000),
+        "large": dict(total_images=512, pool=60_000),
     }
 
     answers: Literal["best", "base", "twins"] = "best"
     total_images: int = 256
     batch: int = 48
-    coverage: float = 0.9
+    coverage: float = 0.95
     resolution: int = 64
     pool: int = 22_000
-    twins: int = 22_000
     drawn: int = 128
 
 
@@ -49,7 +48,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator = stack.generator
     twins = options.answers == "twins" or (options.answers == "best" and has_twins(stack))
     if twins:
-        answers = twin_answers(load_twins(stack, folders, options)[2], options.total_images, options.seed)
+        answers = twin_answers(load_twins(stack, folders, options)[1], options.total_images, options.seed)
     else:
         answers = rig_answers(stack.base, generator, options.total_images, options.seed)
 
@@ -66,8 +65,5 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     write_atomically(folders.stack / "layers.json", json.dumps(table, indent=2).encode())
     for attribute, names in selection.selected.items():
         explained, stability = selection.explained[attribute], selection.stability[attribute]
-        if explained > 0:
-            say(f"{attribute}: {', '.join(names)} (explain {explained:.0%}, stability {stability:.2f})")
-        else:
-            say(f"{attribute}: no layer explains what the answers change, so all stay; more training will tell them apart")
+        say(f"{attribute}: {', '.join(names)} (explain {explained:.0%}, stability {stability:.2f})")
     return True

@@ -30,6 +30,9 @@ LEAST_DONE = 0.1
 MOST = 3.0
 """No request is stretched or shrunk by more than this factor."""
 
+ROUNDS = 2
+"""What a stretched request does is no exact multiple of what the request did: it is measured, and mended again."""
+
 BATCH = 64
 
 ORDERS = (slice(0, 3), slice(3, 12), slice(12, 27))
@@ -63,15 +66,18 @@ def calibrate(
     for index, attribute in enumerate(ATTRIBUTES):
         part = twins.layout.slices[attribute]
         pairs = twins.draw(samples, torch.Generator().manual_seed(seed + index), attribute)
-        asked = pairs.change[:, part]
-        edited = manipulator.edit(pairs.s, {attribute: asked})
-        got = (_read(generator, estimator, edited) - _read(generator, estimator, pairs.s))[:, part]
+        asked, unedited = pairs.change[:, part], _read(generator, estimator, pairs.s)[:, part]
         shared = sharing(attribute, asked.shape[1])
-        before[attribute] = slopes(asked, got, shared)
         truth = slopes(asked, asked * seen[part], shared)
-        wanted = truth / before[attribute].clamp(min=1e-3)
-        able = (truth >= LEAST_SEEN) & (before[attribute] > LEAST_DONE * truth)
-        manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
+        able = truth >= LEAST_SEEN
+        for turn in range(ROUNDS):
+            got = _read(generator, estimator, manipulator.edit(pairs.s, {attribute: asked}))[:, part] - unedited
+            done = slopes(asked, got, shared)
+            if turn == 0:
+                before[attribute] = done
+                able &= done > LEAST_DONE * truth
+            wanted = manipulator.gains[part] * truth / done.clamp(min=1e-3)
+            manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
     return before
 
 

@@ -21,6 +21,7 @@ from cddfm.objectives import (
     landmark_error,
     outside_error,
     resized,
+    squared_errors,
 )
 from cddfm.params import ATTRIBUTES, GROUPS, FaceParams
 from cddfm.predictor import Predictor, require_variance, variance_ratio
@@ -84,7 +85,7 @@ class PredictorStage:
             s, truth = self.lessons(self.batch, generator)
             target = self.predictor.statistics.standardise(truth.flatten())
         standard = self.predictor.standard(s)
-        errors = group_errors(self.model.layout, standard, target).mean(dim=0)
+        errors = squared_errors(self.model.layout, standard, target).mean(dim=0)
         predicted = project_landmarks(self.model, restored(self.predictor, standard))
         landmarks = landmark_error(predicted, project_landmarks(self.model, truth)).mean()
         loss = errors.sum() + self.landmark_weight * landmarks

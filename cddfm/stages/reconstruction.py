@@ -20,6 +20,7 @@ from cddfm.params import ATTRIBUTES, GROUPS, FaceParams, ParamStatistics
 from cddfm.reconstruct import CLOSE, Reconstructor
 from cddfm.render import project_landmarks
 from cddfm.stages.augment import Strength, Warp, degrade
+from stylespace.objectives import halves_apart
 from stylespace.schedule import rate_at
 
 GROUP_WEIGHTS: Weights = {"identity": 1.0, "expression": 4.0, "albedo": 0.5, "pose": 3.0, "light": 1.0, "translation": 1.0}
@@ -119,9 +120,3 @@ class ReconstructionStage:
         report |= {f"{group}_change": error.detach() for group, error in zip(GROUPS, changes, strict=True) if group in ATTRIBUTES}
         degrees = torch.rad2deg(pose_error(params.pose.detach(), labels.pose)).mean()
         return {"loss": loss.detach(), **report, "pose_degrees": degrees, "landmarks_percent": landmarks.detach() * 50}
-
-
-def halves_apart(values: Float[Tensor, "batch total"]) -> Float[Tensor, "pairs total"]:
-    """The batch's second half less its first."""
-    first, second = values.chunk(2)
-    return second - first

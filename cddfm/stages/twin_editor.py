@@ -19,7 +19,7 @@ from cddfm.stages.editor import Lessons
 from cddfm.stages.sampling import Population
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
-from stylespace.objectives import picture_losses
+from stylespace.objectives import left, picture_losses
 from stylespace.schedule import rate_at
 
 
@@ -42,16 +42,6 @@ def twin_lessons(twins: Twins, population: Population, jitter: float = 0.1) -> L
         return s + jitter * population.styles.deviation * noise, FaceParams.unflatten(twins.layout, flat)
 
     return lessons
-
-
-LEAST_CHANGE = 0.1
-"""Of a batch's mean change: what is added to a pair's own before it divides, so that noise does not count where nothing changed."""
-
-
-def left(missing: Float[Tensor, " batch"], whole: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
-    """What an edit has not made of the twins' changes, each pair's against its own: 0 for the twin itself, 1 for doing nothing."""
-    scale = (whole + LEAST_CHANGE * whole.mean()).detach()
-    return (missing / scale).mean() / (whole / scale).mean().detach()
 
 
 class TwinManipulatorStage:

@@ -1,7 +1,7 @@
-"""Twins: pairs of style codes of one scene before and after a known change of its face, where the generator's z is a scene code.
+"""Twins: pairs of style codes of one scene before and after a known change of its face, where an encoder was told what faces are.
 
-The generator that this project trains draws for z = R·(scene code, noise) about what the world draws for that scene (domains.mapping). So
-the code of the same person in the same place, but turned, laughing or lit from elsewhere, is known exactly, and with it what an edit should
+The generator that this project trains was told the exact parameters of what it draws, in a linear part of w (stylespace.encoder). So the
+code of the same person in the same place, but turned, laughing or lit from elsewhere, is known exactly, and with it what an edit should
 have written into s. No picture needs to be read for this; generators from elsewhere have no twins.
 """
 
@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cddfm.data import EXPRESSIONS, Pool, acted_strength, training_codes
+from cddfm.data import EXPRESSIONS, Pool, acted_strength, carried_lights, training_codes
 from cddfm.errors import UserError
-from cddfm.params import ATTRIBUTES, GROUPS, ParamLayout
+from cddfm.params import ATTRIBUTES, GROUPS, FaceParams, ParamLayout
 from cddfm.stack import Stack
+from cddfm.stages.views import seen_of
 from cddfm.world import VERSION
 from cddfm.world.codes import split
 from cddfm.worlds import World
@@ -40,10 +41,8 @@ LIGHT_NUMBERS = 6
 GAZE_SHARE = 0.1
 """Of the changes of one expression alone, how many are the gaze's."""
 
-LIGHT_STEPS = 3
-"""Newton steps that give the light back after a turn (who turns away is lit otherwise in the world)."""
-
-ENCODE_BATCH = 128
+CARRIED_SHARE = 0.5
+"""Of the changes of light, how many carry it around."""
 
 
 @dataclass(frozen=True)
@@ -58,64 +57,30 @@ class Pairs:
     edited: Bool[Tensor, "batch groups"]
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """Portraits and their twins as an encoder sees them. codes: the portraits' scene codes. w, twin: what the encoder gives both. params,
-    change: flat. attribute: what alone changed, as its place in `ATTRIBUTES`."""
-
-    codes: Float[Tensor, "n code"]
-    w: Float[Tensor, "n w_dim"]
-    twin: Float[Tensor, "n w_dim"]
-    params: Float[Tensor, "n total"]
-    change: Float[Tensor, "n total"]
-    attribute: Int[Tensor, " n"]
-
-    @staticmethod
-    def of(encoder: Encoder, portraits: Pool, twins: Pool, layout: ParamLayout) -> Drawn:
-        """From pools of the same seeds; pairs in which not exactly one attribute changed are left out."""
-        alone = changed_alone(portraits, twins, layout)
-        rows = (alone >= 0).nonzero()[:, 0]
-        w, twin = (encoded(encoder, pool)[rows] for pool in (portraits, twins))
-        change = twins.params[rows] - portraits.params[rows]
-        return Drawn(portraits.codes[rows], w, twin, portraits.params[rows], change, alone[rows])
-
-    def places(self, attribute: str) -> Int[Tensor, " some"]:
-        """The pairs in which this attribute changed."""
-        return (self.attribute == ATTRIBUTES.index(attribute)).nonzero()[:, 0]
-
-
 def changed_alone(portraits: Pool, twins: Pool, layout: ParamLayout) -> Int[Tensor, " n"]:
-    """The one attribute in which each twin differs from its portrait, as its place in `ATTRIBUTES`; −1 where not exactly one does."""
+    """The one attribute in which each drawn twin differs from its portrait, as its place in `ATTRIBUTES`; −1 where not exactly one does."""
     differs = portraits.params != twins.params
     touched = torch.stack([differs[:, layout.slices[name]].any(dim=1) for name in ATTRIBUTES], dim=1)
     return torch.where(touched.sum(dim=1) == 1, touched.float().argmax(dim=1), -1)
 
 
-@torch.no_grad()
-def encoded(encoder: Encoder, pool: Pool) -> Float[Tensor, "n w_dim"]:
-    """w of every picture of a pool."""
-    return torch.cat([encoder(pool.take(part)[0]) for part in torch.arange(len(pool)).split(ENCODE_BATCH)])
-
-
 class Twins:
-    """Draws `Pairs` for one generator.
+    """Draws `Pairs` for one generator, and the encoder that was trained with it.
 
-    world: what the scene codes speak of. w: codes [n, w_dim] that an encoder gives pictures whose scene codes are `codes`: half of the
-    pairs start there, and what the encoder found and the mapping does not know is kept on the way to the twin. drawn: pairs that were both
-    drawn and encoded. Wherever their attribute alone is edited, from an encoded code or a mapped one, what the encoder found to change
-    between them is the change: it sees what the mapping has only begun to know. both: chance of a second edited attribute.
+    world: what the scene codes speak of. seen: what the encoder sees [n, w_dim] in pictures whose scene codes are `codes`: half of the
+    pairs start there, the others from mapped codes. both: chance of a second edited attribute.
     """
 
     def __init__(
         self,
         generator: Generator,
+        encoder: Encoder,
         world: World,
         codes: Float[Tensor, "n code"] | None = None,
-        w: Float[Tensor, "n w_dim"] | None = None,
-        drawn: Drawn | None = None,
+        seen: Float[Tensor, "n w_dim"] | None = None,
         both: float = 0.2,
     ):
-        self.generator, self.world, self.codes, self.w, self.drawn, self.both = generator, world, codes, w, drawn, both
+        self.generator, self.encoder, self.world, self.codes, self.seen, self.both = generator, encoder, world, codes, seen, both
         self.layout = world.model.layout
         self.meant = {
             "identity": self.layout.identity, "expression": EXPRESSIONS, "albedo": self.layout.albedo, "pose": 3, "light": LIGHT_NUMBERS,
@@ -126,7 +91,7 @@ class Twins:
     @torch.no_grad()
     def draw(self, count: int, randomness: torch.Generator, attribute: str | None = None) -> Pairs:
         """`count` pairs; at least one attribute of each is edited, translation never. attribute: this one alone."""
-        encoded = 0 if self.w is None else count // 2
+        encoded = 0 if self.seen is None else count // 2
         codes = self._fresh(count, randomness)
         if encoded:
             chosen = torch.randint(len(self.codes), (encoded,), generator=randomness).to(codes.device)
@@ -137,39 +102,20 @@ class Twins:
             first = second = torch.full_like(first, ATTRIBUTES.index(attribute))
         groups = torch.arange(len(GROUPS))
         edited = ((groups == first[:, None]) | (groups == second[:, None])).to(codes.device)
-        pairs = self._choose_drawn(edited, randomness)
-        rows = (pairs >= 0).nonzero()[:, 0]
-        if len(rows):
-            codes[rows] = self.drawn.codes[pairs[rows]]
         before = self.world.params(codes)
-        other = self.changed(codes, edited, randomness)
-        after = self.world.params(other)
+        params = before.flatten()
+        after = self._carried(before, self.world.params(self.changed(codes, edited, randomness)), randomness).flatten()
         sizes = torch.tensor(list(self.layout.sizes.values()), device=codes.device)
         columns = torch.repeat_interleave(edited, sizes, dim=1, output_size=self.layout.total)
-        params, change = before.flatten(), torch.where(columns, after.flatten() - before.flatten(), 0.0)
-        z, z_other = self._latents(codes, other, randomness)
-        start, end = self.generator.map(torch.cat([z, z_other])).chunk(2)
-        step = end - start
+        change = torch.where(columns, after - params, 0.0)
+        noise = torch.randn(count, self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
+        start = self.generator.map(latent_of(codes, noise, self.rotation))
         if encoded:
-            start = torch.cat([self.w[chosen], start[encoded:]])
-        if len(rows):
-            found = self.drawn.w[pairs[rows]]
-            start[rows] = torch.where((rows < encoded)[:, None], found, start[rows])
-            step[rows] = self.drawn.twin[pairs[rows]] - found
-            params[rows], change[rows] = self.drawn.params[pairs[rows]], self.drawn.change[pairs[rows]]
-        end = start + torch.where((change != 0).any(dim=1, keepdim=True), step, 0.0)  # below an expression's threshold, nothing
+            told = self.encoder.step(params[:encoded] - self.encoder.mean)
+            start = torch.cat([self.seen[chosen] + told, start[encoded:]])
+        end = start + self.encoder.step(change)
         s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
         return Pairs(s, twin, params, change, edited)
-
-    def _choose_drawn(self, edited: Bool[Tensor, "batch groups"], randomness: torch.Generator) -> Int[Tensor, " batch"]:
-        """Which drawn pair stands for each row; −1 for none."""
-        chosen = torch.full((len(edited),), -1, device=edited.device)
-        for attribute in ATTRIBUTES if self.drawn is not None else ():
-            places = self.drawn.places(attribute)
-            rows = (edited[:, GROUPS.index(attribute)] & (edited.sum(dim=1) == 1)).nonzero()[:, 0]
-            if len(places) and len(rows):
-                chosen[rows] = places[torch.randint(len(places), (len(rows),), generator=randomness).to(places.device)]
-        return chosen
 
     def changed(
         self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator
@@ -190,36 +136,17 @@ class Twins:
             which = torch.randint(min(self.meant[attribute], changed.shape[1]), (len(codes), 1), generator=randomness)
             one = (torch.arange(changed.shape[1]) == which).to(codes.device)
             changed.copy_(torch.where(rows & alone & one, _anywhere(attribute, changed, randomness), changed))
-        turned = edited[:, GROUPS.index("pose")] & ~edited[:, GROUPS.index("light")]
-        if turned.any():
-            new["light"][turned] = self.relit(codes[turned], other[turned])
         return other
 
-    def relit(self, codes: Float[Tensor, "batch code"], turned: Float[Tensor, "batch code"]) -> Float[Tensor, "batch 8"]:
-        """Light numbers under which the turned scenes have the light of the others, as nearly as the world allows (Gauss–Newton)."""
-        wanted = self.world.params(codes).light
-        trial = turned.clone()
-        light = split(trial)["light"]
-        count, step = LIGHT_NUMBERS, 1e-3
-        for _ in range(LIGHT_STEPS):
-            tried = trial.repeat(count + 1, 1, 1)
-            for k in range(count):
-                split(tried[k + 1])["light"][:, k] += step
-            seen = self.world.params(tried.flatten(0, 1)).light.unflatten(0, (count + 1, -1))
-            slope = ((seen[1:] - seen[0]) / step).permute(1, 2, 0)
-            lack = (wanted - seen[0]).unsqueeze(-1)
-            damped = slope.mT @ slope + 1e-3 * torch.eye(count, device=codes.device)
-            light[:, :count] += torch.linalg.solve(damped, slope.mT @ lack).squeeze(-1).clamp(-1.0, 1.0)
-        return light
+    def _carried(self, before: FaceParams, after: FaceParams, randomness: torch.Generator) -> FaceParams:
+        """`after`, with `CARRIED_SHARE` of the lights carried around from where they were."""
+        draws = torch.rand(len(before), 3, generator=randomness).to(self.device)
+        light = carried_lights(before.light, 2 * draws[:, :2] - 1)
+        return after.replace(light=torch.where(draws[:, 2:] < CARRIED_SHARE, light, after.light))
 
     def _fresh(self, count: int, randomness: torch.Generator) -> Float[Tensor, "count code"]:
         first = int(torch.randint(2**40, (), generator=randomness))
         return training_codes(range(first, first + count)).to(self.device)
-
-    def _latents(self, codes: Tensor, other: Tensor, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Both with the same noise in the numbers of z that are no scene code's."""
-        noise = torch.randn(len(codes), self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
-        return latent_of(codes, noise, self.rotation), latent_of(other, noise, self.rotation)
 
 
 def _anywhere(attribute: str, like: Tensor, randomness: torch.Generator) -> Tensor:
@@ -234,13 +161,11 @@ def has_twins(stack: Stack) -> bool:
     return read_notes(stack.path("generator")).get("world") == VERSION
 
 
-def twins_of(stack: Stack, portraits: Pool, twins: Pool) -> Twins:
-    """The twins of a stack's generator, half of which start from what its encoder makes of the portraits. twins: the drawn ones, of the
-    first so many portraits.
+def twins_of(stack: Stack, portraits: Pool) -> Twins:
+    """The twins of a stack's generator, half of which start from what its encoder sees in the portraits.
 
     Raises UserError when the generator has none.
     """
     if not has_twins(stack):
         raise UserError(f"the generator of {stack.folder} was not trained on the world as it is now; use answers=base, or train it again")
-    drawn = Drawn.of(stack.encoder, portraits.first(len(twins)), twins, stack.model.layout)
-    return Twins(stack.generator, stack.world, portraits.codes, encoded(stack.encoder, portraits), drawn)
+    return Twins(stack.generator, stack.encoder, stack.world, portraits.codes, seen_of(stack.encoder, portraits))

@@ -17,17 +17,22 @@ def changed(seed):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
+def both(seeds):
+    """Parameters of portraits and of their twins."""
+    before = WORLD.params(training_codes(seeds))
+    return before, twin_params(seeds, before, WORLD.params(twin_codes(seeds)))
+
+
 @pytest.mark.parametrize("seed", [*range(4 * len(TWIN_KINDS)), 12_345])
 def test_one_thing_changes(seed):
     carried = twin_kind(seed) == "light" and seed % 4 != 3
     assert changed(seed) == (set() if carried else {twin_kind(seed)})
 
 
-@pytest.mark.parametrize("kind", [name for name in ATTRIBUTES if name != "pose"])  # a turned head has a code, but no drawn twin
+@pytest.mark.parametrize("kind", ATTRIBUTES)
 def test_parameters_change_where_codes_say(kind):
     seeds = [seed for seed in range(80) if twin_kind(seed) == kind]
-    before, after = (WORLD.params(codes(seeds)) for codes in (training_codes, twin_codes))
-    after = twin_params(seeds, after)
+    before, after = both(seeds)
     for name in ATTRIBUTES:
         differs = (getattr(before, name) != getattr(after, name)).any(dim=1)
         assert differs.all() if name == kind else not differs.any()
@@ -35,15 +40,13 @@ def test_parameters_change_where_codes_say(kind):
 
 def test_lights_are_carried_further_than_the_worlds_own():
     seeds = [seed for seed in range(2000) if twin_kind(seed) == "light" and seed % 4 != 3]
-    before = WORLD.params(training_codes(seeds))
-    after = twin_params(seeds, WORLD.params(twin_codes(seeds)))
+    before, after = both(seeds)
     spread = [dominant(params.light)[0].std() for params in (before, after)]
     assert spread[1] > 1.5 * spread[0]
 
 
 def test_twins_do_not_hang_on_their_neighbours():
     seeds = [5, 19]
-    together = twin_params(seeds, WORLD.params(twin_codes(seeds)))
-    alone = twin_params([19], WORLD.params(twin_codes([19])))
+    together, alone = both(seeds)[1], both([19])[1]
     assert torch.equal(twin_codes(seeds)[1:], twin_codes([19]))
     assert torch.equal(together.flatten()[1:], alone.flatten())

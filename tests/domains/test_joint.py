@@ -10,21 +10,44 @@ from stylespace.generator import Generator
 from tests.domains.standins import levels, resumed, run
 
 
-def reals(position, count, generator):
-    """A picture of one flat colour with a square of another one in its middle: the colours are the code."""
-    codes = torch.randn(count, 6, generator=torch.Generator().manual_seed(position))
-    values = codes.tanh()[..., None, None]
-    pictures = values[:, :3].expand(-1, -1, 16, 16).clone()
-    pictures[..., 5:11, 5:11] += values[:, 3:]
-    return pictures, codes
+def views(position, count, generator):
+    """Pictures of one flat colour with a square of another one in their middle, which is told; the square of what is seen is of yet another
+    colour."""
+    randomness = torch.Generator().manual_seed(position)
+    ground, square, other = torch.randn(3, count, 3, generator=randomness).tanh()
+    return picture(ground, other), square, picture(ground, square)
+
+
+def picture(ground, square):
+    pictures = ground[..., None, None].expand(-1, -1, 16, 16).clone()
+    pictures[..., 5:11, 5:11] = square[..., None, None]
+    return pictures
 
 
 def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
     torch.manual_seed(0)
     generator = Generator(resolution=16, z_dim=24, w_dim=16, channel_base=128, channel_max=16, mapping_layers=2)
-    encoder = Encoder(resolution=16, w_dim=16, width=8, hidden=16)
+    encoder = Encoder(resolution=16, w_dim=16, width=8, hidden=16, facts=3)
     likeness = Likeness(FeatureCritic([3, 3], width=8), levels, **weights)
-    return Joint(generator, encoder, likeness, reals, batch, total_images, rate)
+    return Joint(generator, encoder, likeness, views, batch, total_images, rate)
+
+
+def test_what_is_told_is_written_by_what_is_told():
+    stage = make_stage(batch=16, total_images=16 * 400, rate=2e-2)
+    run(stage, 200)
+    seen, square, wanted = views(999_999, 64, None)
+    with torch.no_grad():
+
+        def drawn(images, facts):
+            return stage.generator.synthesise(stage.generator.styles(stage.generator.broadcast(stage.encoder(images, facts))), noise="none")
+
+        told = square.roll(1, dims=0)
+        before, after = drawn(seen, square), drawn(seen, told)
+    inside, change = (slice(None), slice(None), slice(6, 10), slice(6, 10)), (told - square)
+    moved = (after - before)[inside].mean(dim=(2, 3))
+    assert (moved * change).sum() / change.square().sum() > 0.5
+    frame = (after - before)[..., :3, :].square().mean()
+    assert frame < 0.1 * moved.square().mean()
 
 
 def test_it_learns_pictures_and_features():
@@ -54,7 +77,7 @@ def test_noise_is_left_out():
     for name, strength in generator.named_parameters():
         if name.endswith("noise_strength"):
             strength.data.fill_(1.0)
-    stage = Joint(generator, Encoder(16, 16, 8, 16), Likeness(FeatureCritic([3, 3], width=8), levels), reals, 4, 40)
+    stage = Joint(generator, Encoder(16, 16, 8, 16, facts=3), Likeness(FeatureCritic([3, 3], width=8), levels), views, 4, 40)
     run(stage, 2)
     s = torch.randn(1, generator.style_layout.style_dim, generator=torch.Generator().manual_seed(1))
     for network in (generator, stage.average):

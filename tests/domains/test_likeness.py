@@ -56,3 +56,12 @@ def test_the_critic_gets_no_gradient_from_fooling_nor_the_generator_from_the_cri
 
 def test_maps_are_told_from_vectors():
     assert [level.dim() for level in maps_of(levels(torch.zeros(2, 3, 16, 16)))] == [4, 4]
+
+
+def test_a_change_that_is_drawn_is_worth_more_than_none():
+    """Pictures of the first half, drawn twice, against those that changed on the way."""
+    likeness, before = make(changes=0.5), IMAGES[:2]
+    pictures = torch.cat([before, before.flip(3)])
+    changed, still = (likeness.compare(made, pictures, first=True) for made in (pictures * 0.8, torch.cat([before, before])))
+    assert float(changed.metrics["change"]) < 0.1 < 0.9 < float(still.metrics["change"])
+    assert torch.isclose(still.loss, still.metrics["picture"] + 0.25 * still.metrics["features"] + 0.5 * still.metrics["change"])

@@ -16,10 +16,11 @@ def tiny_networks():
     return generator, encoder
 
 
-def plain_reals(position, count, generator):
-    """Pictures of one flat colour; the colour is the code."""
-    codes = torch.randn(count, 3, generator=torch.Generator().manual_seed(position))
-    return codes.tanh()[:, :, None, None].expand(-1, -1, 16, 16).contiguous(), codes
+def plain_views(position, count, generator):
+    """Pictures of one flat colour, of which nothing is told."""
+    colours = torch.randn(count, 3, generator=torch.Generator().manual_seed(position)).tanh()
+    pictures = colours[:, :, None, None].expand(-1, -1, 16, 16).contiguous()
+    return pictures, torch.zeros(count, 0), pictures
 
 
 def run(stage, steps, first=0):
@@ -38,18 +39,18 @@ def test_the_learning_rate_warms_up_and_falls():
 
 def test_the_warm_start_learns_to_redraw():
     generator, encoder = tiny_networks()
-    stage = WarmStart(generator, encoder, plain_reals, batch=16, total_images=16 * 60, rate=4e-3)
+    stage = WarmStart(generator, encoder, plain_views, batch=16, total_images=16 * 60, rate=4e-3)
     metrics = run(stage, 60)
     assert metrics[-1]["picture"] < 0.5 * metrics[0]["picture"]
 
 
 def test_an_encoder_learns_to_feed_a_generator_that_stays_as_it_is():
     generator, encoder = tiny_networks()
-    warm = WarmStart(generator, encoder, plain_reals, batch=16, total_images=16 * 40, rate=4e-3)
+    warm = WarmStart(generator, encoder, plain_views, batch=16, total_images=16 * 40, rate=4e-3)
     run(warm, 40)
     drawn = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     torch.manual_seed(5)
     other = Encoder(resolution=16, w_dim=16, width=8, hidden=16)
-    metrics = run(EncoderStart(generator, other, plain_reals, batch=16, total_images=16 * 60, rate=4e-3), 60)
+    metrics = run(EncoderStart(generator, other, plain_views, batch=16, total_images=16 * 60, rate=4e-3), 60)
     assert float(metrics[-1]["picture"]) < 0.6 * float(metrics[0]["picture"])
     assert all(torch.equal(tensor, drawn[name]) for name, tensor in generator.state_dict().items())

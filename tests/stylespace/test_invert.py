@@ -10,7 +10,7 @@ from stylespace.invert import invert
 def networks():
     torch.manual_seed(0)
     generator = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2).requires_grad_(False)
-    return generator, Encoder(16, w_dim=8, width=8, hidden=12).eval()
+    return generator, Encoder(16, w_dim=8, width=8, hidden=12).eval().seen
 
 
 def pictures(generator, count=2):

@@ -6,6 +6,7 @@ from torch import nn
 
 from stylespace.discriminator import Discriminator
 from stylespace.objectives import (
+    change_left,
     discriminator_loss,
     ema_update,
     feature_loss,
@@ -72,3 +73,28 @@ def test_moving_average():
     assert torch.equal(target.running_mean, source.running_mean)
     ema_update(target, source, 0.0)
     assert torch.equal(target.weight, source.weight)
+
+
+def test_what_is_left_of_changes():
+    """Nothing of the changes themselves, whatever both of a pair have wrong alike; all where nothing changes, of large and small alike."""
+    before, wrong = torch.randn(2, 2, 3, 16, 16)
+    change = torch.randn(2, 3, 16, 16) * torch.tensor([1.0, 0.1])[:, None, None, None]
+    wanted = torch.cat([before, before + change])
+    assert float(change_left(wanted + torch.cat([wrong, wrong]), wanted)) < 1e-6
+    assert float(change_left(torch.cat([wrong, wrong]), wanted)) == pytest.approx(1.0, rel=1e-4)
+    half = torch.cat([before, before + change / 2])
+    assert float(change_left(half, wanted)) == pytest.approx(0.25, rel=1e-4)
+
+
+def test_small_changes_count_as_large_ones_do():
+    before = torch.randn(2, 3, 16, 16)
+    change = torch.randn(2, 3, 16, 16) * torch.tensor([1.0, 0.5])[:, None, None, None]
+    wanted = torch.cat([before, before + change])
+    kept = torch.eye(2)[..., None, None, None]
+    without = [change_left(torch.cat([before, before + change * one]), wanted) for one in kept]
+    assert float(without[0]) == pytest.approx(float(without[1]), rel=0.35)
+
+
+def test_where_nothing_was_to_change_nothing_is_left():
+    still = torch.randn(2, 3, 16, 16).repeat(2, 1, 1, 1)
+    assert float(change_left(torch.randn(4, 3, 16, 16), still)) == 0.0

@@ -11,7 +11,7 @@ from cddfm.evaluation.tables import show_evaluation
 from tests.cddfm.evaluation.standins import STRENGTH, Moves, SpelledStack
 
 
-def spelled_back(generator, encoder, image, steps, features) -> SimpleNamespace:
+def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
     """The inversion of a picture that spells its code, a little off."""
     s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
     return SimpleNamespace(s=s + 0.05)
@@ -21,7 +21,7 @@ def spelled_back(generator, encoder, image, steps, features) -> SimpleNamespace:
 def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("truth")
     stack = SpelledStack(folder)
-    stack.encoder, stack.estimator = None, SimpleNamespace(features=None)
+    stack.encode, stack.estimator = None, SimpleNamespace(features=None)
     methods = {"half": Moves(stack.model, 0.5), "cddfm": Moves(stack.model)}
     request = Request(tuple(methods), ("portrait", "toon"), 6, 0, folder, steps=3, scale=False)
     with pytest.MonkeyPatch.context() as patch:
