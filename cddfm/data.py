@@ -23,6 +23,9 @@ from cddfm.worlds import ProceduralWorld, World
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on belong to evaluation; no training pool reaches them."""
 
+FRESH_SEED = 900_000_000
+"""Seeds from here on are for calibration, which asks what a network makes of pictures that it was not trained on."""
+
 DRAW_BATCH = 64
 
 CODES = 3

@@ -8,14 +8,14 @@ import torch
 
 from cddfm.blocks import layout_sizes, style_layers
 from cddfm.config import Options
-from cddfm.data import draw_pool
+from cddfm.data import FRESH_SEED, draw_pool
 from cddfm.loop import train
 from cddfm.manipulator import EditorNetworks
 from cddfm.predictor import Predictor
 from cddfm.recipes.twins import drawing, load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.calibrate import calibrate, describe, seen_slopes
+from cddfm.stages.calibrate import calibrate, describe, even_sides, seen_slopes
 from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
@@ -32,7 +32,7 @@ class RecipeOptions(Options):
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool, drawn: what twins start from
     (recipes/twins.py). calibration: edits of each attribute on which gains are measured, beside what the estimator sees of `twins` drawn
-    pairs; 0 leaves gains at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
+    pairs that it was not trained on; 0 leaves gains at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -60,7 +60,7 @@ class RecipeOptions(Options):
     population: int = 4_000
     drawn: int = 128
     pool: int = 22_000
-    twins: int = 10_000
+    twins: int = 3_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0
@@ -136,9 +136,8 @@ class _Twins:
     """Twins teach: codes first, then pictures."""
 
     def __init__(self, options: RecipeOptions, folders: Folders, stack: Stack):
-        self.options, self.stack, self.predictor_batch = options, stack, options.start_batch
-        self.portraits, self.twins = load_twins(stack, folders, options)
-        self.drawn = draw_pool(SOURCE, options.twins, twins=True, **drawing(stack, folders, options))
+        self.options, self.folders, self.stack, self.predictor_batch = options, folders, stack, options.start_batch
+        self.twins = load_twins(stack, folders, options)
         self.population = twin_population(self.twins, options.population, options.seed)
         self.lessons = twin_lessons(self.twins, self.population)
 
@@ -158,5 +157,11 @@ class _Twins:
         """Calibration, if asked for."""
         if self.options.calibration:
             stack, samples = self.stack, self.options.calibration
-            seen = seen_slopes(stack.estimator, self.portraits, self.drawn, 2 * samples)
+            portraits, drawn = (
+                draw_pool(SOURCE, self.options.twins, seed=FRESH_SEED, twins=twins, **drawing(stack, self.folders, self.options))
+                for twins in (False, True)
+            )
+            seen = seen_slopes(stack.estimator, portraits, drawn, self.options.twins)
             calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, seen, samples)
+            gains = networks.manipulator.gains[stack.model.layout.slices["expression"]]
+            gains.copy_(even_sides(gains, stack.model.expression_names))

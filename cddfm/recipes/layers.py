@@ -48,7 +48,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator = stack.generator
     twins = options.answers == "twins" or (options.answers == "best" and has_twins(stack))
     if twins:
-        answers = twin_answers(load_twins(stack, folders, options)[1], options.total_images, options.seed)
+        answers = twin_answers(load_twins(stack, folders, options), options.total_images, options.seed)
     else:
         answers = rig_answers(stack.base, generator, options.total_images, options.seed)
 

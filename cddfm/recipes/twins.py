@@ -1,10 +1,10 @@
-"""What the commands that learn from twins load: portraits, and the twins that start from them."""
+"""What the commands that learn from twins load."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from cddfm.data import Pool, draw_pool
+from cddfm.data import draw_pool
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.twins import Twins, twins_of
@@ -19,10 +19,9 @@ class TwinOptions(Protocol):
     drawn: int
 
 
-def load_twins(stack: Stack, folders: Folders, options: TwinOptions) -> tuple[Pool, Twins]:
-    """The portraits, and the stack's twins that start from them. Raises UserError when its generator has none."""
-    portraits = draw_pool(SOURCE, options.pool, **drawing(stack, folders, options))
-    return portraits, twins_of(stack, portraits)
+def load_twins(stack: Stack, folders: Folders, options: TwinOptions) -> Twins:
+    """The stack's twins, which start from the portraits. Raises UserError when its generator has none."""
+    return twins_of(stack, draw_pool(SOURCE, options.pool, **drawing(stack, folders, options)))
 
 
 def drawing(stack: Stack, folders: Folders, options: TwinOptions) -> dict[str, Any]:

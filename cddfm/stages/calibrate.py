@@ -27,8 +27,11 @@ LEAST_SEEN = 0.3
 LEAST_DONE = 0.1
 """Nor can those of which less than this share of what was asked arrives: what hardly moves is not a matter of more."""
 
-MOST = 3.0
-"""No request is stretched or shrunk by more than this factor."""
+STILL = 1e-4
+"""Changes of a harmonic below this are none."""
+
+MOST = 2.0
+"""No request is stretched or shrunk by more than this factor: pictures break before they obey (a sneer at 3 takes the mouth along)."""
 
 ROUNDS = 2
 """What a stretched request does is no exact multiple of what the request did: it is measured, and mended again."""
@@ -67,18 +70,44 @@ def calibrate(
         part = twins.layout.slices[attribute]
         pairs = twins.draw(samples, torch.Generator().manual_seed(seed + index), attribute)
         asked, unedited = pairs.change[:, part], _read(generator, estimator, pairs.s)[:, part]
-        shared = sharing(attribute, asked.shape[1])
-        truth = slopes(asked, asked * seen[part], shared)
+        shared, counts = sharing(attribute, asked.shape[1]), told_apart(attribute, asked)
+        truth = slopes(asked * counts, asked * seen[part], shared)
         able = truth >= LEAST_SEEN
         for turn in range(ROUNDS):
             got = _read(generator, estimator, manipulator.edit(pairs.s, {attribute: asked}))[:, part] - unedited
-            done = slopes(asked, got, shared)
+            done = slopes(asked * counts, got, shared)
             if turn == 0:
                 before[attribute] = done
                 able &= done > LEAST_DONE * truth
             wanted = manipulator.gains[part] * truth / done.clamp(min=1e-3)
             manipulator.gains[part] = torch.where(able, wanted.clamp(1 / MOST, MOST), torch.ones_like(wanted))
     return before
+
+
+def told_apart(attribute: str, asked: Float[Tensor, "edits size"]) -> Float[Tensor, "edits size"]:
+    """1 where an edit counts for a parameter's factor, else 0. The light's direction is what is asked for most, so the harmonics that tell
+    it are calibrated by lights that are carried around, where there are any: those that keep the constant ones."""
+    counts = torch.ones_like(asked)
+    carried = asked[:, ORDERS[0]].abs().amax(dim=1) < STILL
+    if attribute == "light" and carried.any():
+        counts[~carried, ORDERS[1].start :] = 0.0
+    return counts
+
+
+def even_sides(gains: Float[Tensor, " size"], names: Sequence[str]) -> Float[Tensor, " size"]:
+    """Factors of named expressions, those of left and right at their geometric mean: what one side shows more of is chance."""
+    places = {name: place for place, name in enumerate(names)}
+    others = [places.get(mirrored(name), place) for place, name in enumerate(names)]
+    return (gains * gains[others]).sqrt()
+
+
+def mirrored(name: str) -> str:
+    """What an expression is called on the other side; its own name where it has none."""
+    for one, other in (("_L", "_R"), ("Left", "Right")):
+        for end, opposite in ((one, other), (other, one)):
+            if name.endswith(end):
+                return name.removesuffix(end) + opposite
+    return name
 
 
 @torch.no_grad()
@@ -97,7 +126,7 @@ def seen_slopes(estimator: Reconstructor, portraits: Pool, twins: Pool, samples:
         if len(rows):
             changed = (twins.params[rows] - portraits.params[rows])[:, part]
             got = (_read_pool(estimator, twins, rows) - _read_pool(estimator, portraits, rows))[:, part]
-            seen[part] = slopes(changed, got, each(changed.shape[1]))
+            seen[part] = slopes(changed * told_apart(attribute, changed), got, each(changed.shape[1]))
     return seen
 
 

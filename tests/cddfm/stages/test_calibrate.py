@@ -10,7 +10,7 @@ from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, FaceParams
 from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import turn_light
-from cddfm.stages.calibrate import MOST, calibrate, each, seen_slopes, sharing, slopes
+from cddfm.stages.calibrate import MOST, calibrate, each, even_sides, seen_slopes, sharing, slopes, told_apart
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
 from tests.cddfm.standins import random_params, small_model
@@ -147,3 +147,18 @@ def test_orders_of_the_light_are_what_its_turning_keeps_apart():
         assert after[:, part].norm().item() == pytest.approx(light.norm().item(), rel=0.5)
         after[:, part] = 0
         assert after.abs().max() < 1e-4
+
+
+def test_both_sides_of_a_face_have_one_factor():
+    names = ("jawOpen", "smile_L", "smile_R", "mouthLeft", "mouthRight", "alone_L")
+    found = even_sides(torch.tensor([1.5, 1.0, 4.0, 3.0, 3.0, 2.0]), names)
+    assert torch.allclose(found, torch.tensor([1.5, 2.0, 2.0, 3.0, 3.0, 2.0]))
+
+
+def test_the_lights_direction_is_calibrated_by_lights_that_are_carried_around():
+    asked = torch.ones(4, 27)
+    asked[:2, :3] = 0.0
+    counts = told_apart("light", asked)
+    assert counts[:, :3].all() and counts[:2].all() and not counts[2:, 3:].any()
+    assert told_apart("light", asked[2:]).all()  # none is carried: all count
+    assert told_apart("pose", torch.zeros(4, 3)).all()
