@@ -49,8 +49,8 @@ class LayerStatistic:
 
 @dataclass(frozen=True)
 class LayerSelection:
-    """Per attribute: statistics of each layer, the selected layers, the share that they explain, and the Jaccard index
-    of halves. samples: pairs per attribute."""
+    """Per attribute: statistics of each layer, the selected layers, the share that they explain, and the Jaccard index of halves. samples:
+    pairs per attribute."""
 
     coverage: float
     samples: int
