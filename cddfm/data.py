@@ -23,12 +23,12 @@ from cddfm.worlds import ProceduralWorld, World
 HELD_OUT_SEED = 1_000_000_000
 """Seeds from here on belong to evaluation; no training pool reaches them."""
 
-FRESH_SEED = 900_000_000
+FRESH_SEED = 400_000_000
 """Seeds from here on are for calibration, which asks what a network makes of pictures that it was not trained on."""
 
 DRAW_BATCH = 64
 
-CODES = 3
+CODES = 4
 """Rises when the same training seed starts to have another code."""
 
 LIVELY = 1.7
@@ -107,7 +107,7 @@ def twin_kind(seed: int) -> str:
 
 def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
     """The codes of `training_codes` with one thing changed (`twin_kind`): `ACTED` other expressions put on, eyes that look elsewhere,
-    another pose, light, face or skin. Of two lights one is another code's, and one is the same (it is carried around by `twin_params`)."""
+    another pose, light, face or skin. Of four lights one is another code's, and three are the same (`twin_params` carries them around)."""
     from cddfm.world import sample_codes
     from cddfm.world.codes import split
 
@@ -119,18 +119,24 @@ def twin_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
             _act(part["expression"][row], anew[row])
         elif kind in ("identity", "albedo"):
             part[kind][row] = other[kind][row]
-        elif kind in ("gaze", "pose") or seed % 4 == 3:
+        elif kind in ("gaze", "pose") or not light_is_carried(seed):
             part[kind][row] = LIVELY * other[kind][row]
     return codes
 
 
+def light_is_carried(seed: int) -> bool:
+    """Whether the twin's light is the portrait's, carried around: of four seeds three where the light is what changes, else two."""
+    return seed % 4 != 3 if twin_kind(seed) == "light" else seed % 4 in (1, 2)
+
+
 def twin_params(seeds: Sequence[int], before: FaceParams, after: FaceParams) -> FaceParams:
-    """The twins' parameters, from those of the portraits' codes and of the twins'. Lights that are carried around go further than the
-    world's own codes reach, as edits do; and who turns keeps light and look, which in the world change with the pose."""
+    """The twins' parameters, from those of the portraits' codes and of the twins'. Half of all twins have their lights carried around,
+    further than the world's own codes reach, as edits do: whatever else changes, light is everywhere in a picture, and what is seen of it
+    must not pass for what is told. Who turns keeps the look, which in the world changes with the pose."""
     turned = torch.tensor([twin_kind(seed) == "pose" for seed in seeds], device=after.pose.device)[:, None]
     kept = {name: torch.where(turned, getattr(before, name), getattr(after, name)) for name in GROUPS if name != "pose"}
     params = after.replace(**kept)
-    carried = torch.tensor([twin_kind(seed) == "light" and seed % 4 != 3 for seed in seeds], device=params.light.device)
+    carried = torch.tensor([light_is_carried(seed) for seed in seeds], device=params.light.device)
     draws = [torch.rand(2, generator=torch.Generator().manual_seed(seed + TWIN_SEED)) for seed in seeds]
     around = carried_lights(params.light, (2 * torch.stack(draws) - 1).to(params.light.device))
     return params.replace(light=torch.where(carried[:, None], around, params.light))

@@ -2,7 +2,7 @@
 
 Both look twice. The first look takes in the whole picture: a convolutional trunk, one hidden layer whose activations serve as features,
 standardised parameters. The second sees the face laid straight by the pose that was found (cddfm.unwrap), through a trunk of its own, and
-has the last word on what is written in a face's small parts. It says these outright: a second look that only corrects the first starts
+has the last word on what is written in a face's small parts, for which it looks at a larger picture. It says these outright: a second look that only corrects the first starts
 where every easy lesson is taken, and learns many times slower. They stand where Deep3DFaceRecon stands in the literature.
 """
 
@@ -24,23 +24,24 @@ CLOSE = ("identity", "expression", "albedo")
 
 
 class Reconstructor(nn.Module):
-    """Face parameters from a picture of any size, which is resized (antialiased) to the network's own resolution.
+    """Face parameters from a picture of any size, which is resized (antialiased) to the resolution of either look.
 
     architecture: "residual" (the estimator's) or "plain" (the judge's). resolution: a power of two from 8. sizes: counts of identity,
     expression and albedo coefficients. width: channels of the first level, a multiple of 8. hidden: number of features. close_width,
-    close_hidden: the same of the second look, whose picture has the same resolution.
+    close_hidden: the same of the second look. detail: pixels a side of the picture from which it takes the face, `resolution` when left out;
+    what it sees of the face is `resolution` in any case.
     """
 
     def __init__(
         self, architecture: str, resolution: int, sizes: Sequence[int], width: int = 24, hidden: int = 256, close_width: int = 8,
-        close_hidden: int = 64,
+        close_hidden: int = 64, detail: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.arguments = {
             "architecture": architecture, "resolution": resolution, "sizes": list(sizes), "width": width, "hidden": hidden,
-            "close_width": close_width, "close_hidden": close_hidden,
+            "close_width": close_width, "close_hidden": close_hidden, "detail": detail,
         }  # fmt: skip
-        self.resolution = resolution
+        self.resolution, self.detail = resolution, detail or resolution
         self.layout = param_layout(sizes)
         self.statistics = Standardiser(self.layout.total)
         self.trunk, numbers = build_trunk(architecture, resolution, width)
@@ -62,15 +63,15 @@ class Reconstructor(nn.Module):
         return self.neck(self.trunk(fitted(images, self.resolution)))
 
     def levels(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
-        """What it sees on the way, for losses: the last feature map of every resolution of either look from large to small, the features of
-        both, and the standardised parameters."""
-        images = fitted(images, self.resolution)
-        maps = last_maps(self.trunk, images)
+        """What it sees on the way, for losses: the first look's finest map of the larger picture, which no look goes on from; the last
+        feature map of every resolution of either look from large to small; the features of both, and the standardised parameters."""
+        fine = finest_map(self.trunk, fitted(images, self.detail))
+        maps = last_maps(self.trunk, fitted(images, self.resolution))
         features = self.neck(maps[-1])
         first = self.head(features)
         close_maps = last_maps(self.close_trunk, self.laid_straight(images, first))
         close_features = self.close_neck(close_maps[-1])
-        return [*maps, *close_maps, features, close_features, self._joined(first, close_features)]
+        return [fine, *maps, *close_maps, features, close_features, self._joined(first, close_features)]
 
     def first(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch total"]:
         """What the first look alone says, as `standard`."""
@@ -78,7 +79,6 @@ class Reconstructor(nn.Module):
 
     def standard(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch total"]:
         """Flat parameters in units of the training labels' deviations."""
-        images = fitted(images, self.resolution)
         first = self.first(images)
         return self._joined(first, self.close_neck(self.close_trunk(self.laid_straight(images, first))))
 
@@ -87,7 +87,7 @@ class Reconstructor(nn.Module):
     ) -> Float[Tensor, "batch 3 resolution resolution"]:
         """The unwrapped faces. No gradient reaches the pose that they are unwrapped by."""
         params = FaceParams.unflatten(self.layout, self.statistics.restore(first.detach()))
-        return self.unwrap(images, params).contiguous(memory_format=torch.channels_last)
+        return self.unwrap(fitted(images, self.detail), params).contiguous(memory_format=torch.channels_last)
 
     def _joined(self, first: Float[Tensor, "batch total"], close: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch total"]:
         read = dict(zip(CLOSE, self.close_head(close).split([self.layout.sizes[name] for name in CLOSE], dim=1), strict=True))
@@ -103,11 +103,22 @@ class Reconstructor(nn.Module):
 
 def last_maps(trunk: nn.Sequential, x: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
     """A trunk's last feature map of every resolution, from large to small."""
-    maps: list[Tensor] = []
-    for part in trunk:
-        before, x = x, part(x)
-        if maps and x.shape[2:] == before.shape[2:]:
+    maps = [trunk[0](x)]
+    for part in trunk[1:]:
+        x = part(maps[-1])
+        if x.shape[2:] == maps[-1].shape[2:]:
             maps[-1] = x
         else:
             maps.append(x)
     return maps
+
+
+def finest_map(trunk: nn.Sequential, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch _ half_height half_width"]:
+    """The first of `last_maps`, without the others."""
+    finest = trunk[0](x)
+    for part in trunk[1:]:
+        x = part(finest)
+        if x.shape[2:] != finest.shape[2:]:
+            break
+        finest = x
+    return finest

@@ -38,9 +38,8 @@ class WarmStart:
     """Autoencoder through the generator, growing: low resolutions learn where things are at a fraction of the cost.
 
     grow: (resolution, share of total_images by which it ends) for every resolution below the generator's own. rate: Adam's learning rate.
-    code_noise: standard deviation of the noise on the encoder's w, which keeps the space smooth. drawn: the
-    resolution up to which the generator draws already; colours above it start at zero, so that a block that is added changes nothing at
-    first. middle: how much more the picture's middle counts (objectives.middle_weight).
+    code_noise: standard deviation of the noise on the encoder's w, which keeps the space smooth. middle: how much more the picture's
+    middle counts (objectives.middle_weight).
     """
 
     def __init__(
@@ -53,14 +52,10 @@ class WarmStart:
         grow: Sequence[tuple[int, float]] = (),
         rate: float = 2e-3,
         code_noise: float = 0.05,
-        drawn: int = 4,
         middle: float = 0.0,
     ):
         self.generator, self.encoder, self.views = generator, encoder, views
         self.batch, self.total_images, self.grow, self.code_noise, self.middle = batch, total_images, grow, code_noise, middle
-        for layer in generator.style_layout.layers:
-            if layer.is_torgb and layer.resolution > drawn:
-                nn.init.zeros_(generator.synthesis.get_submodule(layer.name).weight)
         optimizer = torch.optim.Adam(rates(generator, encoder, rate), betas=(0.9, 0.99))
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "encoder": encoder}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"generator": optimizer}

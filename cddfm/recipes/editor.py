@@ -15,7 +15,7 @@ from cddfm.predictor import Predictor
 from cddfm.recipes.twins import drawing, load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.calibrate import calibrate, describe, even_sides, seen_slopes
+from cddfm.stages.calibrate import calibrate, describe, seen_slopes
 from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
@@ -31,19 +31,19 @@ class RecipeOptions(Options):
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool, drawn: what twins start from
-    (recipes/twins.py). calibration: edits of each attribute on which gains are measured, beside what the estimator sees of `twins` drawn
+    (recipes/twins.py). calibration: edits of each attribute on which gains are measured, beside what the estimator sees of `pairs`, drawn
     pairs that it was not trained on; 0 leaves gains at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             predictor_images=16, start_images=16, start_batch=8, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8,
-            population=32, drawn=16, pool=8, twins=8, resolution=16, calibration=8,
+            population=32, drawn=16, pool=8, pairs=8, resolution=16, calibration=8,
         ),
         "small": {},
         "large": dict(
             predictor_images=2_000_000, start_images=2_000_000, total_images=600_000, batch=64, population=20_000, manipulator_hidden=512,
-            pool=60_000, twins=60_000, resolution=128,
+            pool=60_000, pairs=60_000, resolution=256,
         ),
     }  # fmt: skip
 
@@ -54,13 +54,13 @@ class RecipeOptions(Options):
     start_batch: int = 128
     total_images: int = 16_000
     batch: int = 16
-    resolution: int = 64
+    resolution: int = 128
     predictor_hidden: tuple[int, ...] = (384, 192)
     manipulator_hidden: int = 160
     population: int = 4_000
     drawn: int = 128
     pool: int = 22_000
-    twins: int = 3_000
+    pairs: int = 3_000
     learning_rate: float = 1e-3
     calibration: int = 384
     corrections: int = 0
@@ -158,10 +158,9 @@ class _Twins:
         if self.options.calibration:
             stack, samples = self.stack, self.options.calibration
             portraits, drawn = (
-                draw_pool(SOURCE, self.options.twins, seed=FRESH_SEED, twins=twins, **drawing(stack, self.folders, self.options))
+                draw_pool(SOURCE, self.options.pairs, seed=FRESH_SEED, twins=twins, **drawing(stack, self.folders, self.options))
                 for twins in (False, True)
             )
-            seen = seen_slopes(stack.estimator, portraits, drawn, self.options.twins)
-            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, seen, samples)
-            gains = networks.manipulator.gains[stack.model.layout.slices["expression"]]
-            gains.copy_(even_sides(gains, stack.model.expression_names))
+            seen = seen_slopes(stack.estimator, portraits, drawn, self.options.pairs)
+            names = stack.model.expression_names
+            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, seen, names, samples)

@@ -25,7 +25,8 @@ from domains.likeness import Attention, Likeness, maps_of
 from domains.mapping import MeanFit, with_noise
 from domains.registry import SOURCE
 from domains.train import EncoderStart, WarmStart
-from stylespace.continued import continue_generator
+from stylespace.code import FIRST_RESOLUTION
+from stylespace.continued import continue_generator, fade_in
 from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -107,7 +108,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     encoder = encoder_like(estimator, options.w_dim).to(device)
 
     preview = Preview(portraits, estimator)
-    drawn = 4
+    drawn = FIRST_RESOLUTION
     if options.start:
         earlier = Stack(Path(options.start), device)
         continue_generator(generator, earlier.generator)
@@ -124,9 +125,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
                 start, start_options, folders.run("start"), "encoder start", lambda path: preview.save(path, generator, encoder), seconds
             ):
                 return False
+    fade_in(generator, drawn)
     if options.warm_images:
         warm = WarmStart(
-            generator, encoder, views, options.batch, options.warm_images, options.grow, options.rate, drawn=drawn, middle=options.middle
+            generator, encoder, views, options.batch, options.warm_images, options.grow, options.rate, middle=options.middle
         )
         warm_options = options.model_copy(update={"total_images": options.warm_images})
         if not train(

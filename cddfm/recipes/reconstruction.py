@@ -25,10 +25,11 @@ ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 
 
 class RecipeOptions(Options):
-    """resolution: pixels a side of the network's input. drawn: of the drawn portraits, which are reduced to it. pool: how many of them,
-    each with its twin. styled: how many of every other style in `styles`; a pair of a batch comes from a style as often as there are
-    pictures of it. total_images, close_images: of the first look, and of the second; none for one that stays as it is. start: folder of a
-    stack whose network of the same role and shape this training goes on from."""
+    """resolution: pixels a side of what either look sees. drawn: of the drawn portraits, which the first look sees reduced, and from which
+    the second takes faces. pool: how many of them, each with its twin. styled: how many of every other style in `styles`; a pair of a batch
+    comes from a style as often as there are pictures of it. total_images, close_images: of the first look, and of the second; none for one
+    that stays as it is. start: folder of a stack whose network of the same role and shape this training goes on from, though it may have
+    taken faces from smaller pictures."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
@@ -37,7 +38,7 @@ class RecipeOptions(Options):
         ),
         "small": {},
         "large": dict(
-            resolution=128, pool=60_000, styled=15_000, total_images=1_500_000, close_images=1_500_000, batch=128, width=48,
+            resolution=128, drawn=256, pool=60_000, styled=15_000, total_images=1_500_000, close_images=1_500_000, batch=128, width=48,
             hidden=512, close_width=32,
         ),
     }  # fmt: skip
@@ -66,7 +67,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     wanted = {SOURCE: options.pool} | dict.fromkeys(options.styles, options.styled)
     pools, twins = (
         [
-            draw_pool(style, count, options.resolution, device, folders.pools, world=world, drawn=options.drawn, twins=twin)
+            draw_pool(style, count, options.drawn, device, folders.pools, world=world, twins=twin)
             for style, count in wanted.items()
             if style in world.styles
         ]
@@ -76,7 +77,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     torch.manual_seed(options.seed + sum(map(ord, options.role)))
     network = Reconstructor(
         architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden, options.close_width,
-        options.close_hidden,
+        options.close_hidden, options.drawn,
     ).to(device)  # fmt: skip
     network.unwrap.fit(model)
     if options.start:
@@ -98,8 +99,8 @@ def earlier(folder: Path, role: Literal["estimator", "judge"], like: Reconstruct
     """The stack's network of this role. Raises UserError when its shape is another than that of `like`."""
     stack = Stack(folder)
     network = stack.estimator if role == "estimator" else stack.judge
-    if network.arguments != like.arguments:
-        differing = sorted(name for name in like.arguments if network.arguments.get(name) != like.arguments[name])
+    differing = sorted(name for name in like.arguments if network.arguments[name] != like.arguments[name] and name != "detail")
+    if differing:
         raise UserError(
             f"the {role} of {folder} has another {' and '.join(differing)} than this training; leave start out to begin from nothing"
         )

@@ -1,8 +1,8 @@
 """Calibration of edits: a manipulator that falls short of what is asked by a steady factor is asked for more by that factor.
 
 What an edit achieves is read off generated pictures by the estimator, which sees only a part of any change. How large a part is known from
-the world's own pictures, whose parameters are exact, and is divided out: where twins were drawn that change an attribute alone, from
-them, elsewhere from the differences between portraits (of which an estimator sees less where two attributes look alike, as light and
+the world's own pictures, whose parameters are exact, and is divided out: where twins were drawn that change an attribute, from them,
+elsewhere from the differences between portraits (of which an estimator sees less where two attributes look alike, as light and
 skin do). The judge has no part in it.
 """
 
@@ -18,7 +18,7 @@ from cddfm.data import Pool
 from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, ParamLayout
 from cddfm.reconstruct import Reconstructor
-from cddfm.stages.twins import Twins, changed_alone
+from cddfm.stages.twins import Twins, what_changed
 from stylespace.generator import Generator
 
 LEAST_SEEN = 0.3
@@ -38,31 +38,53 @@ ROUNDS = 2
 
 BATCH = 64
 
-ORDERS = (slice(0, 3), slice(3, 12), slice(12, 27))
+Places = Sequence[int]
+"""Of parameters in their attribute."""
+
+ORDERS: tuple[Places, ...] = (range(3), range(3, 12), range(12, 27))
 """The spherical harmonics of each order, of all colours: what a light's turning mixes (Ramamoorthi and Hanrahan 2001)."""
 
 
-def sharing(attribute: str, size: int) -> tuple[slice, ...]:
+def sharing(attribute: str, size: int, names: Sequence[str] = ()) -> list[Places]:
     """Which parameters of an attribute have one factor: all of identity, and of albedo; each order of the light's harmonics, so that a
-    light may be carried around; pose has a factor per axis, expression one per name."""
+    light may be carried around; of the expressions of these names left and right, since what one side shows more of is chance. Pose has
+    a factor per axis."""
     if attribute == "light":
-        return ORDERS
-    return (slice(0, size),) if attribute in ("identity", "albedo") else each(size)
+        return list(ORDERS)
+    if attribute in ("identity", "albedo"):
+        return [range(size)]
+    return both_sides(names, size) if attribute == "expression" else each(size)
 
 
-def each(size: int) -> tuple[slice, ...]:
+def each(size: int) -> list[Places]:
     """Every parameter for itself."""
-    return tuple(slice(place, place + 1) for place in range(size))
+    return [[place] for place in range(size)]
+
+
+def both_sides(names: Sequence[str], size: int) -> list[Places]:
+    """Every named expression with that of the other side; what has no name stands alone."""
+    places = {name: place for place, name in enumerate(names)}
+    pairs = {tuple(sorted({place, places.get(mirrored(name), place)})) for name, place in places.items()}
+    return [*sorted(pairs), *each(size)[len(names) :]]
+
+
+def mirrored(name: str) -> str:
+    """What an expression is called on the other side; its own name where it has none."""
+    for one, other in (("_L", "_R"), ("Left", "Right")):
+        for end, opposite in ((one, other), (other, one)):
+            if name.endswith(end):
+                return name.removesuffix(end) + opposite
+    return name
 
 
 @torch.no_grad()
 def calibrate(
     manipulator: Manipulator, generator: Generator, estimator: Reconstructor, twins: Twins, seen: Float[Tensor, " total"],
-    samples: int = 256, seed: int = 7,
+    names: Sequence[str] = (), samples: int = 256, seed: int = 7,
 ) -> dict[str, Float[Tensor, " size"]]:  # fmt: skip
     """Set `manipulator.gains`; returns the slopes that were achieved before.
 
-    seen: what the estimator reads of true changes (`seen_slopes`). samples: edits of each attribute.
+    seen: what the estimator reads of true changes (`seen_slopes`). names: of the expressions. samples: edits of each attribute.
     """
     manipulator.gains.fill_(1.0)
     before = {}
@@ -70,7 +92,7 @@ def calibrate(
         part = twins.layout.slices[attribute]
         pairs = twins.draw(samples, torch.Generator().manual_seed(seed + index), attribute)
         asked, unedited = pairs.change[:, part], _read(generator, estimator, pairs.s)[:, part]
-        shared, counts = sharing(attribute, asked.shape[1]), told_apart(attribute, asked)
+        shared, counts = sharing(attribute, asked.shape[1], names), told_apart(attribute, asked)
         truth = slopes(asked * counts, asked * seen[part], shared)
         able = truth >= LEAST_SEEN
         for turn in range(ROUNDS):
@@ -88,26 +110,11 @@ def told_apart(attribute: str, asked: Float[Tensor, "edits size"]) -> Float[Tens
     """1 where an edit counts for a parameter's factor, else 0. The light's direction is what is asked for most, so the harmonics that tell
     it are calibrated by lights that are carried around, where there are any: those that keep the constant ones."""
     counts = torch.ones_like(asked)
-    carried = asked[:, ORDERS[0]].abs().amax(dim=1) < STILL
-    if attribute == "light" and carried.any():
-        counts[~carried, ORDERS[1].start :] = 0.0
+    if attribute == "light":
+        carried = asked[:, list(ORDERS[0])].abs().amax(dim=1) < STILL
+        if carried.any():
+            counts[~carried, ORDERS[1].start :] = 0.0
     return counts
-
-
-def even_sides(gains: Float[Tensor, " size"], names: Sequence[str]) -> Float[Tensor, " size"]:
-    """Factors of named expressions, those of left and right at their geometric mean: what one side shows more of is chance."""
-    places = {name: place for place, name in enumerate(names)}
-    others = [places.get(mirrored(name), place) for place, name in enumerate(names)]
-    return (gains * gains[others]).sqrt()
-
-
-def mirrored(name: str) -> str:
-    """What an expression is called on the other side; its own name where it has none."""
-    for one, other in (("_L", "_R"), ("Left", "Right")):
-        for end, opposite in ((one, other), (other, one)):
-            if name.endswith(end):
-                return name.removesuffix(end) + opposite
-    return name
 
 
 @torch.no_grad()
@@ -120,9 +127,9 @@ def seen_slopes(estimator: Reconstructor, portraits: Pool, twins: Pool, samples:
     some = torch.arange(min(samples, len(portraits)))
     truth, read = portraits.params[some], _read_pool(estimator, portraits, some)
     seen = slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), each(layout.total))
-    alone = changed_alone(portraits.first(len(twins)), twins, layout)
+    changes = what_changed(portraits.first(len(twins)), twins, layout)
     for index, attribute in enumerate(ATTRIBUTES):
-        rows, part = (alone == index).nonzero()[:samples, 0], layout.slices[attribute]
+        rows, part = (changes == index).nonzero()[:samples, 0], layout.slices[attribute]
         if len(rows):
             changed = (twins.params[rows] - portraits.params[rows])[:, part]
             got = (_read_pool(estimator, twins, rows) - _read_pool(estimator, portraits, rows))[:, part]
@@ -134,11 +141,11 @@ def _read_pool(estimator: Reconstructor, pool: Pool, rows: Int[Tensor, " some"])
     return torch.cat([estimator(pool.take(part)[0]).flatten() for part in rows.split(BATCH)])
 
 
-def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], shared: Sequence[slice]) -> Float[Tensor, " size"]:
-    """Least squares through zero, one slope for the parameters of each slice."""
+def slopes(asked: Float[Tensor, "edits size"], got: Float[Tensor, "edits size"], shared: Sequence[Places]) -> Float[Tensor, " size"]:
+    """Least squares through zero, one slope for the parameters at each of these places."""
     products, squares = (asked * got).sum(dim=0), asked.square().sum(dim=0)
     found = torch.empty_like(products)
-    for part in shared:
+    for part in map(list, shared):
         found[part] = products[part].sum() / squares[part].sum().clamp(min=1e-12)
     return found
 

@@ -57,11 +57,16 @@ class Pairs:
     edited: Bool[Tensor, "batch groups"]
 
 
-def changed_alone(portraits: Pool, twins: Pool, layout: ParamLayout) -> Int[Tensor, " n"]:
-    """The one attribute in which each drawn twin differs from its portrait, as its place in `ATTRIBUTES`; −1 where not exactly one does."""
+def what_changed(portraits: Pool, twins: Pool, layout: ParamLayout) -> Int[Tensor, " n"]:
+    """The attribute in which each drawn twin differs from its portrait, as its place in `ATTRIBUTES`: the light where nothing else does, the
+    one other where one does, with or without the light (which half of all twins have carried around). −1 where none does, or several."""
     differs = portraits.params != twins.params
     touched = torch.stack([differs[:, layout.slices[name]].any(dim=1) for name in ATTRIBUTES], dim=1)
-    return torch.where(touched.sum(dim=1) == 1, touched.float().argmax(dim=1), -1)
+    light = ATTRIBUTES.index("light")
+    others = touched.clone()
+    others[:, light] = False
+    found = torch.where(others.any(dim=1), others.float().argmax(dim=1), light)
+    return torch.where((others.sum(dim=1) <= 1) & touched.any(dim=1), found, -1)
 
 
 class Twins:

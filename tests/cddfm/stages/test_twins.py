@@ -10,7 +10,7 @@ from cddfm.params import ATTRIBUTES, GROUPS
 from cddfm.predictor import Predictor
 from cddfm.stages.editor import PredictorStage
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
-from cddfm.stages.twins import Twins, changed_alone
+from cddfm.stages.twins import Twins, what_changed
 from cddfm.world import CODE_DIM, sample_codes
 from cddfm.worlds import ProceduralWorld
 from stylespace.encoder import Encoder
@@ -88,10 +88,11 @@ def test_drawn_pairs_are_sorted_by_what_changed():
     other[:4, slices["expression"]] += 1.0
     other[4:6, slices["light"]] += 1.0
     other[6:, slices["pose"]] += 1.0
-    other[6:8, slices["light"]] += 1.0  # two things at once
+    other[5:8, slices["light"]] += 1.0
+    other[7, slices["albedo"]] += 1.0  # two things at once
     images, codes = torch.zeros(10, 3, 16, 16, dtype=torch.uint8), torch.zeros(10, CODE_DIM)
-    alone = changed_alone(Pool(images, params, codes), Pool(images, other, codes), WORLD.model.layout)
-    expected = 4 * ["expression"] + 2 * ["light"] + 2 * [None] + 2 * ["pose"]
+    alone = what_changed(Pool(images, params, codes), Pool(images, other, codes), WORLD.model.layout)
+    expected = 4 * ["expression"] + 2 * ["light"] + ["pose", None, "pose", "pose"]
     assert alone.tolist() == [-1 if name is None else ATTRIBUTES.index(name) for name in expected]
 
 
