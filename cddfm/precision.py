@@ -1,4 +1,4 @@
-"""The precision that trained networks convolve in: bfloat16 where a device has units for it, else float32.
+"""The precision that trained networks convolve in: bfloat16 where it is faster, else float32.
 
 Weights, optimisers, fully connected layers (mappings, style affines, heads), sums of colours, geometry and losses stay float32: a turn of
 the head by one degree is less than what bfloat16 can tell apart.
@@ -22,13 +22,21 @@ Precision = Literal["fp32", "bf16"]
 
 
 def choose_precision(name: str, device: str) -> Precision:
-    """auto → bf16 on devices with units for it (GPUs of capability 8 and later, CPUs with AMX), else fp32. Raises UserError for an unknown
-    name."""
+    """auto → bf16 where training is faster by it, else fp32. Raises UserError for an unknown name."""
     if name == "auto":
-        return "bf16" if has_bfloat16_units(device) else "fp32"
+        return "bf16" if trains_faster_in_bfloat16(device) else "fp32"
     if name not in get_args(Precision):
         raise UserError(f"there is no precision {name!r}: {nearest(name, ('auto', *get_args(Precision)))}")
     return name
+
+
+def trains_faster_in_bfloat16(device: str) -> bool:
+    """Devices with units for it (GPUs of capability 8 and later, CPUs with AMX), and AMD's CPUs with AVX-512's bfloat16 instructions: 1.4
+    to 1.7 times on Zen 4, where Intel's lose a quarter. A generator that only draws is faster in float32 there (cuda_ops.precision)."""
+    if device != "cpu" or has_bfloat16_units(device):
+        return has_bfloat16_units(device)
+    processor = torch.cpu.get_capabilities()
+    return bool(processor.get("avx512_bf16")) and str(processor.get("cpu_name")).startswith("AMD")
 
 
 @contextmanager

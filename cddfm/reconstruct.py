@@ -1,9 +1,10 @@
 """Picture → face parameters: the estimator that trains the rest, and the judge that trains nothing.
 
 Both look twice. The first look takes in the whole picture: a convolutional trunk, one hidden layer whose activations serve as features,
-standardised parameters. The second sees the face laid straight by the pose that was found (cddfm.unwrap), through a trunk of its own, and
-has the last word on what is written in a face's small parts, for which it looks at a larger picture. It says these outright: a second look that only corrects the first starts
-where every easy lesson is taken, and learns many times slower. They stand where Deep3DFaceRecon stands in the literature.
+standardised parameters. The second sees the face laid straight by the pose that was found (cddfm.unwrap), taken from a larger picture,
+through a trunk of its own, and has the last word on what is written in a face's small parts. It says these outright: a second look that
+only corrects the first starts where every easy lesson is taken, and learns many times slower. They stand where Deep3DFaceRecon stands in
+the literature.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ CLOSE = ("identity", "expression", "albedo")
 class Reconstructor(nn.Module):
     """Face parameters from a picture of any size, which is resized (antialiased) to the resolution of either look.
 
-    architecture: "residual" (the estimator's) or "plain" (the judge's). resolution: a power of two from 8. sizes: counts of identity,
-    expression and albedo coefficients. width: channels of the first level, a multiple of 8. hidden: number of features. close_width,
-    close_hidden: the same of the second look. detail: pixels a side of the picture from which it takes the face, `resolution` when left out;
-    what it sees of the face is `resolution` in any case.
+    architecture: "residual" (the estimator's) or "plain" (the judge's). resolution: what either look sees, a power of two from 8. sizes:
+    counts of identity, expression and albedo coefficients. width: channels of the first level, a multiple of 8. hidden: number of
+    features. close_width, close_hidden: the same of the second look. detail: pixels a side of the picture from which it takes the face;
+    `resolution` when left out.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class Likeness:
     attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
-        self, critic: FeatureCritic, levels: Levels, features: float = 0.25, fooling: float = 0.0, changes: float = 0.0,
+        self, critic: FeatureCritic, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
         attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
         self.critic, self.levels, self.attention = critic, levels, attention

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-Preset = Annotated[str, typer.Option(help="tiny (a test), small (64 px, hours of 2 CPU cores), large (256 px, one data-centre GPU).")]
+Preset = Annotated[str, typer.Option(help="tiny (a test), small (128 px, many hours of 2 CPU cores), large (256 px, one data-centre GPU).")]
 StackFolder = Annotated[Path, typer.Option("--stack", help="Folder of finished networks, read and written.")]
 Work = Annotated[Path, typer.Option(help="Folder for drawn portraits, checkpoints, logs and snapshots.")]
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one option of the preset; lists are joined by commas.")]

@@ -15,6 +15,7 @@ from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.recipes.generator import estimator_of, likeness_by
+from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import shuffled
@@ -63,7 +64,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
-    shared = dict(resolution=source.resolution, device=device, cache=folders.pools, world=stack.world, drawn=options.drawn)
+    shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
     torch.manual_seed(options.seed)
     if options.paired:

@@ -59,9 +59,9 @@ class RecipeOptions(Options):
         ),
     }  # fmt: skip
 
-    resolution: int = 64
+    resolution: int = 128
     drawn: int = 128
-    grow: tuple[tuple[int, float], ...] = ((16, 0.15), (32, 0.5))
+    grow: tuple[tuple[int, float], ...] = ((16, 0.1), (32, 0.3), (64, 0.6))
     pool: int = 22_000
     start: str = ""
     start_images: int = 8_000

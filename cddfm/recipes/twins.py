@@ -13,7 +13,7 @@ from domains.registry import SOURCE
 
 @runtime_checkable
 class TwinOptions(Protocol):
-    """pool: portraits, drawn at `drawn` pixels a side."""
+    """pool: portraits, drawn at `drawn` pixels a side, or as large as the generator's if that is more."""
 
     pool: int
     drawn: int
@@ -26,4 +26,7 @@ def load_twins(stack: Stack, folders: Folders, options: TwinOptions) -> Twins:
 
 def drawing(stack: Stack, folders: Folders, options: TwinOptions) -> dict[str, Any]:
     """How the stack's pools are drawn: arguments of `draw_pool`."""
-    return dict(resolution=stack.generator.resolution, device=stack.device, cache=folders.pools, world=stack.world, drawn=options.drawn)
+    resolution = stack.generator.resolution
+    return dict(
+        resolution=resolution, device=stack.device, cache=folders.pools, world=stack.world, drawn=max(options.drawn, resolution)
+    )  # fmt: skip

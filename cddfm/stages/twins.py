@@ -58,8 +58,8 @@ class Pairs:
 
 
 def what_changed(portraits: Pool, twins: Pool, layout: ParamLayout) -> Int[Tensor, " n"]:
-    """The attribute in which each drawn twin differs from its portrait, as its place in `ATTRIBUTES`: the light where nothing else does, the
-    one other where one does, with or without the light (which half of all twins have carried around). −1 where none does, or several."""
+    """The attribute in which each drawn twin differs from its portrait, as its place in `ATTRIBUTES`: the light where nothing else does,
+    the one other where one does, with or without the light (half of all twins have it carried around). −1 where none does, or several."""
     differs = portraits.params != twins.params
     touched = torch.stack([differs[:, layout.slices[name]].any(dim=1) for name in ATTRIBUTES], dim=1)
     light = ATTRIBUTES.index("light")

@@ -33,10 +33,21 @@ def networks() -> tuple[Generator, Encoder, Discriminator]:
     return Generator(z_dim=24, w_dim=16, mapping_layers=2, **small), Encoder(16, w_dim=16, width=8, hidden=16), Discriminator(**small)
 
 
-@pytest.mark.parametrize(("units", "chosen"), [(True, "bf16"), (False, "fp32")])
-def test_auto_follows_the_units_and_unknown_names_are_refused(units: bool, chosen: str, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("units", "processor", "chosen"),
+    [
+        (True, {"cpu_name": "Intel Xeon"}, "bf16"),
+        (False, {"cpu_name": "Intel Xeon", "avx512_bf16": True}, "fp32"),
+        (False, {"cpu_name": "AMD EPYC", "avx512_bf16": True}, "bf16"),
+        (False, {"cpu_name": "AMD EPYC", "avx512_bf16": False}, "fp32"),
+        (False, {}, "fp32"),
+    ],
+)
+def test_auto_follows_the_processor_and_unknown_names_are_refused(units: bool, processor: dict, chosen: str, monkeypatch) -> None:
     monkeypatch.setattr("cddfm.precision.has_bfloat16_units", lambda device: units)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: processor)
     assert choose_precision("auto", "cpu") == chosen
+    assert choose_precision("auto", "cuda") == ("bf16" if units else "fp32")
     assert choose_precision("bf16", "cpu") == "bf16"
     with pytest.raises(UserError, match="'bf16'"):
         choose_precision("bf17", "cpu")

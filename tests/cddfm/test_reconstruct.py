@@ -42,7 +42,8 @@ def test_its_levels_go_from_maps_to_parameters(architecture):
 def test_the_second_look_takes_faces_from_a_larger_picture():
     torch.manual_seed(0)
     network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, detail=64).eval()
-    network.unwrap.points.copy_(torch.cat([torch.rand(256, 2, generator=torch.Generator().manual_seed(1)) - 0.5, torch.zeros(256, 1)], dim=1))
+    plane = torch.rand(256, 2, generator=torch.Generator().manual_seed(1)) - 0.5
+    network.unwrap.points.copy_(torch.cat([plane, torch.zeros(256, 1)], dim=1))
     checks = torch.ones(1, 3, 64, 64)
     checks[:, :, ::2, ::2] = checks[:, :, 1::2, 1::2] = -1.0  # grey at 16 px
     grey = torch.zeros(1, 3, 64, 64)

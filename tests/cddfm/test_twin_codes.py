@@ -1,4 +1,4 @@
-"""A twin's scene code, or its light, differs from the portrait's in one thing, which its seed decides; half of all lights are carried around."""
+"""A twin's scene code, or its light, differs from the portrait's in one thing, which its seed decides; half of all have theirs carried."""
 
 import pytest
 import torch

@@ -2,7 +2,8 @@
 
 import torch
 
-from stylespace.continued import continue_generator
+from cuda_ops.upfirdn2d import upsample2d
+from stylespace.continued import continue_generator, fade_in
 from stylespace.generator import Generator
 
 WIDTHS = {"channel_base": 256, "channel_max": 16}
@@ -18,3 +19,15 @@ def test_the_larger_generator_draws_the_same_at_the_earlier_resolution():
     same = larger.synthesise(larger.styles(larger.broadcast(w)), noise="none", resolution=16)
     assert torch.allclose(small, same, atol=1e-6)
     assert new and all("b32" in name or "mapping" in name for name in new)
+
+
+def test_added_blocks_add_no_colours_at_first_and_learn_to():
+    torch.manual_seed(0)
+    generator = Generator(32, z_dim=8, w_dim=12, mapping_layers=2, **WIDTHS)
+    fade_in(generator, 16)
+    s = generator.styles(generator.broadcast(torch.randn(2, 12)))
+    small, large = (generator.synthesise(s, noise="none", resolution=size) for size in (16, 32))
+    assert torch.allclose(large, upsample2d(small), atol=1e-6)
+    assert small.std() > 0.1
+    large.square().mean().backward()
+    assert generator.synthesis.b32.torgb.weight.grad.abs().max() > 0

@@ -33,6 +33,13 @@ def test_a_training_goes_on_from_what_a_stack_knows(earlier, tmp_path):
         torch.testing.assert_close(found.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)  # stored as float16
 
 
+def test_a_second_look_may_go_on_with_larger_pictures(earlier, tmp_path):
+    result = train(tmp_path, f"start={earlier}", "drawn=32", "total_images=0", "close_images=16")
+    assert result.exit_code == 0, result.output
+    found = Stack(tmp_path / "stack").estimator
+    assert (Stack(earlier).estimator.detail, found.detail, found.resolution) == (16, 32, 16)
+
+
 def test_another_shape_is_refused_by_name(earlier, tmp_path):
     result = train(tmp_path, f"start={earlier}", "width=16")
     assert isinstance(result.exception, UserError)
