@@ -18,7 +18,6 @@ from cddfm.stack import Stack
 
 
 @runtime_checkable
-@runtime_checkable
 class Method(Protocol):
     """What carries out edits of style codes, in raw units; no change gives the code back bit for bit."""
 

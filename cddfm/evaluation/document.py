@@ -60,7 +60,8 @@ DEFINITIONS = {
     "`world`: these portraits against as many others of the world; `variance`: trace of the covariance of the world's; `ratio`: "
     f"generated / world, at most {DISTANCE_RATIO:g} with a margin of {DISTANCE_MARGIN:g} for chance. Distances depend on the size of the "
     "sets; compare equal ones",
-    "goals": "values: as the judge reads them; on_the_judges_scale: gains as share, leakage for equal gain",
+    "goals": "values: as the judge reads them; of_true_changes: as it reads the world's own; on_the_judges_scale: gains as share, leakage "
+    "for equal gain",
 }
 
 SWEEPS = {

@@ -155,9 +155,9 @@ def _goals(found: Evaluation) -> list[Table]:
     rows: list[Cells] = []
     for goal in goals(found.scores, methods, ours, found.distances):
         numbers = [goal.values[method] for method in methods]
-        rows.append((goal.name, goal.target, *numbers, _yes(goal.met), goal.scaled[ours], _yes(goal.met_on_scale)))
+        rows.append((goal.name, goal.target, *numbers, _yes(goal.met), goal.true, goal.scaled[ours], _yes(goal.met_on_scale)))
     title = f"Goals for {ours}; on the judge's scale gains are shares of what it reads of true changes, leakage is for equal gain"
-    return [Table(title, ("goal", "target", *methods, "met", "on the judge's scale", "met so"), rows)] if rows else []
+    return [Table(title, ("goal", "target", *methods, "met", "of true changes", "on the judge's scale", "met so"), rows)] if rows else []
 
 
 def _yes(value: bool | None) -> str:
