@@ -14,7 +14,6 @@ from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
 from cddfm.reconstruct import Reconstructor
-from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
@@ -22,7 +21,7 @@ from cddfm.world import VERSION
 from cddfm.worlds import world_of
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness, maps_of
-from domains.mapping import MeanFit, with_noise
+from domains.mapping import MappingFit
 from domains.registry import SOURCE
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
@@ -40,22 +39,22 @@ class RecipeOptions(Options):
     images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are
     drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. varied: how many more of each with another
     face's expression, pose and light are made for it. The generator's widths are StyleGAN2's, min(channel_base / resolution,
-    channel_max); the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in
-    picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage. fooling, changes: weights of the critic and of
-    what changes from twin to twin in the joint stage, 0 for none.
+    channel_max), and mapping_width of the mapping's hidden layers; the encoder is as large as the estimator that it starts from. middle:
+    how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage.
+    fooling, changes: weights of the critic and of what changes from twin to twin in the joint stage, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
             mapping_batch=32, varied=1, twins=16, total_images=16, batch=8,
-            w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2,
+            w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2, mapping_width=192,
         ),
         "small": {},
         "large": dict(
             resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=60_000,
             warm_images=600_000, twins=60_000, total_images=1_400_000, batch=64,
-            channel_base=16384, channel_max=512, w_dim=512, z_dim=512,
+            channel_base=16384, channel_max=512, w_dim=512, z_dim=512, mapping_width=512,
         ),
     }  # fmt: skip
 
@@ -66,7 +65,7 @@ class RecipeOptions(Options):
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
-    mapping_images: int = 3_000_000
+    mapping_images: int = 4_000_000
     mapping_batch: int = 256
     varied: int = 7
     twins: int = 22_000
@@ -77,6 +76,7 @@ class RecipeOptions(Options):
     channel_base: int = 1536
     channel_max: int = 256
     mapping_layers: int = 4
+    mapping_width: int = 384
     rate: float = 4e-3
     middle: float = 3.0
     attention: float = 4.0
@@ -103,7 +103,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     torch.manual_seed(options.seed)
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
-        channel_max=options.channel_max, mapping_layers=options.mapping_layers,
+        channel_max=options.channel_max, mapping_layers=options.mapping_layers, mapping_width=options.mapping_width,
     ).to(device)  # fmt: skip
     encoder = encoder_like(estimator, options.w_dim).to(device)
 
@@ -142,12 +142,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
     codes, w = known_codes(encoder, world, join(portraits, twins), options.varied, torch.Generator().manual_seed(options.seed))
-    fit = MeanFit(generator, codes, w, options.mapping_batch, options.mapping_images)
+    fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
-    generator, share = with_noise(generator, codes, w)
-    say(f"z has room for {share:.0%} of what the scene codes leave open")
     notes = {"options": options.record(), "images": options.warm_images + options.total_images, "world": VERSION}
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
