@@ -24,6 +24,9 @@ Levels = Callable[[Tensor], Sequence[Tensor]]
 """Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors."""
 
 
+TEXTURE = 0.25
+"""Of the side of the finest map: the smallest that is a matter of how sharp pictures are."""
+
 Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
 
@@ -103,5 +106,8 @@ def _of_mean_one(weight: Float[Tensor, "batch 1 height width"]) -> Float[Tensor,
 
 
 def maps_of(levels: Sequence[Tensor]) -> list[Tensor]:
-    """Those of the levels that are maps."""
-    return [level for level in levels if level.dim() == 4]
+    """Those of the levels that are maps, at least a `TEXTURE` of the finest: what the critic sees. Of what coarser ones show, the other terms
+    know better how it should be."""
+    maps = [level for level in levels if level.dim() == 4]
+    finest = max(level.shape[2] for level in maps)
+    return [level for level in maps if level.shape[2] >= TEXTURE * finest]

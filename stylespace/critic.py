@@ -37,9 +37,10 @@ class FeatureCritic(nn.Module):
 
     @torch.no_grad()
     def fit(self, maps: Maps) -> None:
-        """Measure how large the features of real pictures are; a vector of features of a place has length 1 from then on, about."""
+        """Measure how large the features of real pictures are; each is about 1 from then on. (With vectors of length 1, heads that spectral
+        normalisation keeps flat could hardly tell blur from hair.)"""
         for scale, features in zip(self.scales, maps, strict=True):
-            scale.copy_(features.square().sum(dim=1).mean().sqrt())
+            scale.copy_(features.square().mean().sqrt())
 
     def forward(self, maps: Maps) -> list[Float[Tensor, "batch places"]]:
         """The scores of every place, level by level."""

@@ -50,7 +50,7 @@ class RecipeOptions(Options):
     rate: float = 2e-3
     middle: float = 3.0
     attention: float = 4.0
-    fooling: float = 0.5
+    fooling: float = 0.3
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024

@@ -80,7 +80,7 @@ class RecipeOptions(Options):
     rate: float = 4e-3
     middle: float = 3.0
     attention: float = 4.0
-    fooling: float = 0.5
+    fooling: float = 0.3
     changes: float = 0.01
 
 

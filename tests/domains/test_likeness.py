@@ -54,13 +54,15 @@ def test_the_critic_gets_no_gradient_from_fooling_nor_the_generator_from_the_cri
     assert made.grad is None
 
 
-def test_maps_are_told_from_vectors():
+def test_the_critic_sees_fine_maps_and_no_vectors():
     assert [level.dim() for level in maps_of(levels(torch.zeros(2, 3, 16, 16)))] == [4, 4]
+    shapes = [(2, 4, 32, 32), (2, 4, 16, 16), (2, 4, 8, 8), (2, 4, 4, 4), (2, 9)]
+    assert [level.shape[2] for level in maps_of([torch.zeros(shape) for shape in shapes])] == [32, 16, 8]
 
 
 def test_a_change_that_is_drawn_is_worth_more_than_none():
     """Pictures of the first half, drawn twice, against those that changed on the way."""
-    likeness, before = make(changes=0.5), IMAGES[:2]
+    likeness, before = make(features=0.25, changes=0.5), IMAGES[:2]
     pictures = torch.cat([before, before.flip(3)])
     changed, still = (likeness.compare(made, pictures, first=True) for made in (pictures * 0.8, torch.cat([before, before])))
     assert float(changed.metrics["change"]) < 0.1 < 0.9 < float(still.metrics["change"])
