@@ -106,8 +106,8 @@ def _of_mean_one(weight: Float[Tensor, "batch 1 height width"]) -> Float[Tensor,
 
 
 def maps_of(levels: Sequence[Tensor]) -> list[Tensor]:
-    """Those of the levels that are maps, at least a `TEXTURE` of the finest: what the critic sees. Of what coarser ones show, the other terms
-    know better how it should be."""
+    """Those of the levels that are maps, at least a `TEXTURE` of the finest: what the critic sees. Of what coarser ones show, the other
+    terms know better how it should be."""
     maps = [level for level in levels if level.dim() == 4]
     finest = max(level.shape[2] for level in maps)
     return [level for level in maps if level.shape[2] >= TEXTURE * finest]
