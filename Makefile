@@ -36,6 +36,7 @@ stack: setup
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
 	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-base           --preset $(PRESET) --stack $(STACK) --set space=w_plus
 	$(RUN) train-linear         --preset $(PRESET) --stack $(STACK)
 	$(RUN) select-layers        --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-editor         --preset $(PRESET) --stack $(STACK)

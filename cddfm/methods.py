@@ -30,14 +30,15 @@ class Method(Protocol):
 
 KINDS: dict[str, tuple[str, type[nn.Module]]] = {
     "cddfm": ("editor", EditorNetworks),
-    "stylerig": ("base", StyleRig),
+    "stylerig": ("stylerig", StyleRig),
     "linear": ("linear", LinearRig),
+    "base": ("base", StyleRig),
 }
 """Method → the file that holds it and the network in that file.
 
-cddfm: the manipulators of `train-editor`, which touch selected layers only. stylerig: the base, which they are compared with, of
-`train-base`. linear: ridge regression, of `train-linear`. A variant `<method>-<variant>` (an ablation, another space) lies in
-`<file>-<variant>.safetensors`.
+cddfm: the manipulators of `train-editor`, which touch selected layers only. stylerig: as published, in W+, what they are compared with, of
+`train-base --set space=w_plus`. linear: ridge regression, of `train-linear`. base: StyleRig in style space, of `train-base`. A variant
+`<method>-<variant>` (an ablation) lies in `<file>-<variant>.safetensors`.
 """
 
 METHODS = tuple(KINDS)

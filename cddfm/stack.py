@@ -78,6 +78,10 @@ class Stack:
         return load_network(self.path("base"), StyleRig).to(self.device)
 
     @cached_property
+    def stylerig(self) -> StyleRig:
+        return load_network(self.path("stylerig"), StyleRig).to(self.device)
+
+    @cached_property
     def editor(self) -> EditorNetworks:
         return load_network(self.path("editor"), EditorNetworks).to(self.device)
 

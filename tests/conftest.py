@@ -51,6 +51,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cddfm.params import ATTRIBUTES
     from cddfm.reconstruct import Reconstructor
     from cddfm.rig import StyleRig
+    from cddfm.w_plus import vector_layers
     from stylespace.encoder import Encoder
     from stylespace.generator import Generator
     from stylespace.weights import save_network
@@ -76,6 +77,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16),
             "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16, close_hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),
+            "stylerig": StyleRig(vector_layers(generator.style_layout), sizes, hidden=16),
             "linear": linear,
             "editor": editor,
             "domains/toon": toon,

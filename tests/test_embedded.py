@@ -29,7 +29,7 @@ def faces(stack):
 
 def test_it_is_complete_and_small(stack):
     names = {str(path.relative_to(EMBEDDED)) for path in EMBEDDED.rglob("*.safetensors")}
-    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "base", "linear", "editor")
+    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "stylerig", "linear", "editor")
     assert names == {f"{name}.safetensors" for name in (*networks, *(f"domains/{domain}" for domain in DOMAINS))}
     assert sum(path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")) < LIMIT_MEGABYTES * 1e6
     card = (EMBEDDED / "MODEL_CARD.md").read_text()
@@ -38,7 +38,7 @@ def test_it_is_complete_and_small(stack):
 
 def test_every_network_belongs_to_the_built_in_head(stack):
     layout = build_head().model.layout
-    for network in (stack.estimator, stack.judge, stack.base, stack.editor):
+    for network in (stack.estimator, stack.judge, stack.stylerig, stack.editor):
         assert network.layout == layout
 
 

@@ -19,6 +19,7 @@ COMMANDS = [
     ["train-reconstruction", "--role", "judge"],
     ["train-generator"],
     ["train-base"],
+    ["train-base", "--set", "space=w_plus"],
     ["select-layers"],
     ["train-editor"],
     ["adapt-domain", "toon"],
@@ -42,7 +43,8 @@ def made(tmp_path_factory):
 
 def test_the_commands_make_everything_an_edit_needs(made):
     files = {str(path.relative_to(made / "stack")) for path in (made / "stack").rglob("*") if path.is_file()}
-    networks = {f"{name}.safetensors" for name in ("generator", "encoder", "estimator", "judge", "base", "editor", "domains/toon")}
+    names = ("generator", "encoder", "estimator", "judge", "base", "stylerig", "editor", "domains/toon")
+    networks = {f"{name}.safetensors" for name in names}
     assert files == networks | {"layers.json", "layers.png"}
 
 

@@ -14,7 +14,7 @@ ANALYSES = {"layers": 2_500, "parameters": 20_000}
 def analyse(
     what: Annotated[str, typer.Argument(help="layers (how far edits move each), or parameters (their distribution).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the plot (PNG) and its numbers (JSON).")],
-    method: Annotated[str, typer.Option(help="cddfm, stylerig, linear, or a variant such as stylerig-no-edit.")] = "stylerig",
+    method: Annotated[str, typer.Option(help="cddfm, stylerig, linear, base, or a variant such as stylerig-no-edit.")] = "stylerig",
     number: Annotated[int | None, typer.Option("-n", min=2, max=1_000_000, help="Edits of each attribute, or faces.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     stack: Annotated[Path | None, typer.Option(help="Folder of networks; the embedded ones when left out.")] = None,

@@ -51,7 +51,10 @@ def edit(
     domain: Annotated[str, typer.Option(help="Which generator draws: portrait, toon, ...")] = "portrait",
     sweep: Annotated[str | None, typer.Option(metavar="NAME=FIRST:LAST:COUNT", help="A row of edits, e.g. yaw=-30:30:7.")] = None,
     grid: Annotated[bool, typer.Option("--grid", help="Write a sheet: before, after, and what lies between.")] = False,
-    method: Annotated[str, typer.Option(help="cddfm, stylerig (the base), linear, or a variant such as stylerig-no-edit.")] = "cddfm",
+    method: Annotated[
+        str,
+        typer.Option(help="cddfm, stylerig (as published), linear, base (StyleRig in style space), or a variant such as stylerig-no-edit."),
+    ] = "cddfm",
     face: Annotated[int, typer.Option(min=1, help="Which face of the picture, the most prominent being 1.")] = 1,
     steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Edit a face that the generator makes up, instead of a picture.")] = None,

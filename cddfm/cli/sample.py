@@ -18,7 +18,7 @@ def sample(
     albedo: Annotated[list[str], typer.Option(metavar="NAME=VALUE,...", help="Standard deviations.")] = [],
     seed: Annotated[int, typer.Option(min=0, help="The first face; the others follow it.")] = 0,
     domain: Annotated[str, typer.Option(help="Which generator draws: portrait, toon, ...")] = "portrait",
-    method: Annotated[str, typer.Option(help="cddfm, stylerig, linear, or a variant such as stylerig-no-edit.")] = "cddfm",
+    method: Annotated[str, typer.Option(help="cddfm, stylerig, linear, base, or a variant such as stylerig-no-edit.")] = "cddfm",
     stack: Annotated[Path | None, typer.Option(help="Folder of networks; the embedded ones when left out.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:

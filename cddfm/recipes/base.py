@@ -1,4 +1,4 @@
-"""`train-base`: generator and estimator → StyleRig (DFR first, then the RigNets), its published form in W+, and its ablations."""
+"""`train-base`: generator and estimator → StyleRig (DFR first, then the RigNets), its published form in W+, and the ablations of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """space: what the RigNets edit, the layers of style space (s) or the vectors of W+ as published (w_plus). ablation: a loss that is left
-    out, or steering: RigNets that do not see the code. All but the plain base become variants, such as base-w-plus-no-edit.safetensors.
+    out, or steering: RigNets that do not see the code. Each is a file of its own, such as stylerig-no-edit.safetensors.
 
     dfr_images: images of the DFR's training before the RigNets' total_images; one DFR serves all variants. population: codes that
     statistics are measured on. render_resolution: pixels of the rendered losses.
@@ -45,14 +45,13 @@ class RecipeOptions(Options):
 
 
 def variant(options: RecipeOptions) -> str:
-    """What the file and the run are called: base, base-w-plus, base-no-edit, …"""
-    parts = ["w-plus"] if options.space == "w_plus" else []
-    parts += [options.ablation] if options.ablation != "none" else []
-    return "-".join(["base", *parts])
+    """What the file and the run are called: base and base-no-edit in style space, stylerig and stylerig-no-edit in W+, …"""
+    name = "stylerig" if options.space == "w_plus" else "base"
+    return name if options.ablation == "none" else f"{name}-{options.ablation}"
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
-    """Writes base.safetensors, or the variant's file, into the stack; True when finished."""
+    """Writes base.safetensors, stylerig.safetensors or a variant's file into the stack; True when finished."""
     stack = Stack(folders.stack, device)
     model, generator = stack.model, stack.generator
     torch.manual_seed(options.seed)

@@ -18,20 +18,20 @@ from stylespace.weights import WeightsError, save_network
 
 @pytest.fixture
 def varied(tiny_stack, tmp_path):
-    """A stack with one variant of the base, of the published form's name."""
+    """A stack with one variant of the base."""
     folder = tmp_path / "stack"
     shutil.copytree(tiny_stack, folder)
     base = Stack(folder).base
     rig = StyleRig(base.layers, layout_sizes(base.layout), hidden=16, steering=True)
-    save_network(folder / "base-w-plus-steering.safetensors", rig)
+    save_network(folder / "base-steering.safetensors", rig)
     return Stack(folder)
 
 
 def test_each_method_is_the_network_of_its_file(tiny_stack):
     stack = Stack(tiny_stack)
     networks = [method_network(stack, name) for name in METHODS]
-    assert networks == [stack.editor, stack.base, stack.linear]
-    assert [type(network) for network in networks] == [EditorNetworks, StyleRig, LinearRig]
+    assert networks == [stack.editor, stack.stylerig, stack.linear, stack.base]
+    assert [type(network) for network in networks] == [EditorNetworks, StyleRig, LinearRig, StyleRig]
     assert all(isinstance(network, Method) for network in networks)
 
 
@@ -47,18 +47,19 @@ def test_no_change_is_none_and_a_change_is_one(tiny_stack, name):
 
 
 def test_variants_are_found_loaded_once_and_offered(varied, tiny_stack):
-    name = "stylerig-w-plus-steering"
+    name = "base-steering"
     assert method_names(varied) == [*METHODS, name]
     assert method_names(Stack(tiny_stack)) == list(METHODS)
     network = method_network(varied, name)
     assert network is method_network(varied, name)
     assert network is not varied.base
     with pytest.raises(UserError, match=f"did you mean '{name}'"):
-        method_network(varied, "stylerig-wplus-steering")
+        method_network(varied, "base-stering")
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("liner", "did you mean 'linear'"), ("", "valid are cddfm, stylerig, linear"), ("base", "no method 'base'")]
+    ("name", "said"),
+    [("liner", "did you mean 'linear'"), ("", "valid are cddfm, stylerig, linear, base"), ("editor", "no method 'editor'")],
 )
 def test_unknown_methods_are_named_with_the_nearest(tiny_stack, name, said):
     with pytest.raises(UserError, match=said):
@@ -72,6 +73,6 @@ def test_a_method_that_was_not_trained_says_which_file_is_missing(varied):
 
 
 def test_a_variant_of_another_kind_is_refused(varied):
-    shutil.copy(varied.path("linear"), varied.path("base-no-edit"))
+    shutil.copy(varied.path("linear"), varied.path("stylerig-no-edit"))
     with pytest.raises(WeightsError, match="holds a LinearRig where a StyleRig is needed"):
         method_network(varied, "stylerig-no-edit")

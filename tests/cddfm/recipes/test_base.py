@@ -35,29 +35,29 @@ def made(tiny_stack, tmp_path_factory):
 def test_names_say_what_is_different():
     ablations = ("none", "no-consistency", "steering")
     names = {variant(RecipeOptions(space=space, ablation=ablation)) for space in ("s", "w_plus") for ablation in ablations}
-    assert names == {"base", "base-no-consistency", "base-steering", "base-w-plus", "base-w-plus-no-consistency", "base-w-plus-steering"}
+    assert names == {f"{name}{ablation}" for name in ("base", "stylerig") for ablation in ("", "-no-consistency", "-steering")}
 
 
 def test_variants_are_methods_that_share_the_dfr(made):
     stack = Stack(made / "stack")
-    base = method_network(stack, "stylerig")
+    base = method_network(stack, "base")
     s = torch.randn(2, stack.generator.style_layout.style_dim)
     zero = {attribute: torch.zeros(2, base.layout.sizes[attribute]) for attribute in ATTRIBUTES}
     change = {attribute: delta + 0.2 for attribute, delta in zero.items()}
     edited = [base.edit(s, change)]
-    for name in ("stylerig-w-plus", "stylerig-no-edit", "stylerig-w-plus-steering"):
+    for name in ("stylerig", "base-no-edit", "stylerig-steering"):
         network = method_network(stack, name)
         assert torch.equal(network.predict(s).flatten(), base.predict(s).flatten())
         assert torch.equal(network.edit(s, zero), s)
         edited.append(network.edit(s, change))
     assert all(not torch.allclose(one, two) for index, one in enumerate(edited) for two in edited[:index])
     assert len(base.layers) == 2 * 3 + 2
-    assert len(method_network(stack, "stylerig-w-plus").layers) == stack.generator.num_ws
+    assert len(method_network(stack, "stylerig").layers) == stack.generator.num_ws
     assert read_notes(made / "stack/base-no-edit.safetensors")["options"]["ablation"] == "no-edit"
 
 
 def test_the_same_command_again_changes_nothing(made):
-    path = made / "stack/base-w-plus.safetensors"
+    path = made / "stack/stylerig.safetensors"
     before = load_file(path)
     assert train(made, "space=w_plus").exit_code == 0
     after = load_file(path)
