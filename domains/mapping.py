@@ -47,6 +47,7 @@ class MappingFit:
         rate: float = 0.5,
     ):
         self.generator, self.codes, self.w, self.batch, self.total_images = generator, codes, w, batch, total_images
+        self.spread = w.var(dim=0, correction=0).sum()
         self.rotation = code_rotation(generator.z_dim).to(codes)
         mapping = generator.mapping.requires_grad_(True)
         weights, biases = ([p for p in mapping.parameters() if p.ndim == dimensions] for dimensions in (2, 1))
@@ -69,7 +70,7 @@ class MappingFit:
         loss.backward()
         for optimizer in self.optimizers.values():
             optimizer.step()
-        return {"mapping": loss.detach(), "told": 1 - mean_error(one, other, w).detach() / self.w.var(dim=0, correction=0).sum()}
+        return {"mapping": loss.detach(), "told": 1 - mean_error(one, other, w).detach() / self.spread}
 
 
 def energy_score(
