@@ -37,8 +37,8 @@ Reading = Callable[[Rows], Pair]
 @dataclass(frozen=True)
 class Goal:
     """One row: a number of every method, as the judge reads it (`values`) and on the judge's own scale (`scaled`: against what it reads of
-    true changes; leakage: for equal gain). true: what it reads where the world itself shows what was asked for, in the unit of `values`: no
-    edit can be seen to do better. `low` and `high` bound what ours must reach."""
+    true changes; leakage: for equal gain). true: what it reads where the world itself shows what was asked for, in the unit of `values`, to
+    be held beside them. `low` and `high` bound what ours must reach."""
 
     name: str
     low: float | None
