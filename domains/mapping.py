@@ -11,7 +11,8 @@ its inputs, trained so: Shen and Meinshausen 2024, "Engression".) Noise drawn at
 tell, and the same noise keeps it while a code is changed. What differs from StyleGAN2 (Karras et al. 2020): there the adversarial loss
 alone says where a z should go.
 
-Weights learn by Muon (Jordan et al. 2024): after 1,000 steps the score of held-out pictures was 6.3, where Adam came to 7.6 (the better of two rates).
+Weights learn by Muon (Jordan et al. 2024): after 1,000 steps the score of held-out pictures was 6.3, where Adam, at the better of two
+rates, came to 7.6.
 """
 
 from __future__ import annotations
