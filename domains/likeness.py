@@ -1,9 +1,10 @@
-"""How like the given pictures generated ones are, in four terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in five terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
+* of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
 * a critic on the same features (stylespace.critic), where it has a weight: what makes pictures pass for given ones.
 """
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from domains.optimisers import ADAM, parameter_group
 from stylespace.critic import FeatureCritic, critic_loss, fooling_loss
-from stylespace.objectives import change_left, feature_loss, picture_loss
+from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
 Levels = Callable[[Tensor], Sequence[Tensor]]
 """Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors."""
@@ -41,16 +42,17 @@ class Comparison(NamedTuple):
 
 
 class Likeness:
-    """levels: the network whose features count; it is left as it is. features, fooling, changes: weights beside the picture's 1, of the
-    features, of the critic and of changes (0 leaves either out; with changes, a batch's second half are the first's scenes after one).
-    attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
+    """levels: the network whose features count; it is left as it is. features, fooling, changes, readings: weights beside the picture's
+    1, of the features, of the critic, and of changes of pictures and of readings (0 leaves any of the last three out; with changes or
+    readings, a batch's second half are the first's scenes after one). attention: what counts more in pictures than the rest; all counts
+    alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
         self, critic: FeatureCritic, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
-        attention: Attention | None = None, rate: float = 1e-3,
+        readings: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
         self.critic, self.levels, self.attention = critic, levels, attention
-        self.features, self.fooling, self.changes = features, fooling, changes
+        self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     def compare(
@@ -71,6 +73,10 @@ class Likeness:
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]
+        if self.readings:
+            change, lacking = halves_apart(wanted[-1]), halves_apart(seen[-1]) - halves_apart(wanted[-1])
+            metrics["reading"] = left(lacking.square().mean(dim=1), change.square().mean(dim=1))
+            loss = loss + self.readings * metrics["reading"]
         if self.fooling:
             self.critic.requires_grad_(False)
             metrics["fooling"] = fooling_loss(self.critic(maps_of(seen)))

@@ -30,9 +30,9 @@ def resolutions_of(resolution: int) -> list[int]:
     return [1 << exponent for exponent in range(2, resolution.bit_length())]
 
 
-def channels_at(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at a resolution: base / resolution, at most channel_max."""
-    return max(1, min(channel_base // resolution, channel_max))
+def channels_at(resolution: int, channel_base: int, channel_max: int, channel_min: int = 1) -> int:
+    """Feature maps at a resolution: base / resolution, at most channel_max, at least channel_min."""
+    return max(channel_min, min(channel_base // resolution, channel_max))
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class StyleLayout:
     channel_base: int = 32768
     channel_max: int = 512
     architecture: Architecture = "skip"
+    channel_min: int = 1
 
     def __post_init__(self) -> None:
         # Filled now, because torch.compile finds cached values but cannot enter the lock that fills them.
@@ -74,7 +75,7 @@ class StyleLayout:
 
         w_index, previous = 0, 0
         for resolution in resolutions_of(self.resolution):
-            width = channels_at(resolution, self.channel_base, self.channel_max)
+            width = channels_at(resolution, self.channel_base, self.channel_max, self.channel_min)
             if resolution > FIRST_RESOLUTION:
                 add("conv0", resolution, previous, w_index)
                 w_index += 1

@@ -1,23 +1,45 @@
-"""Going on from a smaller generator: what it knows, in one of higher resolution."""
+"""Going on from a smaller generator: what it knows, in one of higher resolution or with more feature maps."""
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stylespace.generator import Generator
 
 
 @torch.no_grad()
 def continue_generator(generator: Generator, earlier: Generator) -> list[str]:
-    """Take over every tensor of the same name and shape (all of synthesis up to the earlier resolution, where widths are the same).
+    """Take over every tensor of the same name: all of synthesis up to the earlier resolution, and the mapping where it is of the same
+    shape. Where the earlier one has fewer feature maps, they come first and do not read the added ones, so it draws what it drew.
 
-    Returns the names of parameters that are new.
+    Returns the names of parameters that are new, wholly or in part.
     """
-    known = earlier.state_dict()
-    shared = {name: known[name] for name, tensor in generator.state_dict().items() if name in known and known[name].shape == tensor.shape}
-    generator.load_state_dict(shared, strict=False)
-    return [name for name, _ in generator.named_parameters() if name not in shared]
+    known, own = earlier.state_dict(), generator.state_dict()
+    taken = {name: known[name] for name, tensor in own.items() if name in known and known[name].shape == tensor.shape}
+    wider = {
+        name: _widened(own[name], known[name])
+        for name in known.keys() & own.keys() - taken.keys()
+        if name.startswith("synthesis.") and all(more >= less for more, less in zip(own[name].shape, known[name].shape, strict=True))
+    }
+    generator.load_state_dict(taken | wider, strict=False)
+    return [name for name, _ in generator.named_parameters() if name not in taken]
+
+
+def _widened(fresh: Tensor, earlier: Tensor) -> Tensor:
+    """The earlier tensor in the corner of the fresh one. Of a convolution, what it gave reads nothing of what is added, and where weights
+    are not demodulated (1 × 1) they make up for the gain of a larger fan-in."""
+    whole = fresh.clone()
+    outputs = len(earlier)
+    if earlier.dim() < 4:
+        whole[:outputs] = earlier
+        return whole
+    more, less = fresh.shape[1], earlier.shape[1]
+    whole[:outputs, less:] = 0.0
+    whole[:outputs, :less] = earlier * math.sqrt(more / less) if earlier.shape[2] == 1 else earlier
+    return whole
 
 
 def fade_in(generator: Generator, drawn: int) -> None:

@@ -177,14 +177,14 @@ class Synthesis(nn.Module):
 
     def __init__(
         self, resolution: int, w_dim: int, channel_base: int, channel_max: int,
-        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None,
+        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None, channel_min: int = 1,
     ):  # fmt: skip
         super().__init__()
         self.resolutions = resolutions_of(resolution)
         self.architecture = architecture
         previous = 0
         for size in self.resolutions:
-            width = channels_at(size, channel_base, channel_max)
+            width = channels_at(size, channel_base, channel_max, channel_min)
             block = SynthesisBlock(previous, width, w_dim, size, size == resolution, architecture, use_noise, clamp)
             setattr(self, f"b{size}", block)
             previous = width
@@ -219,7 +219,7 @@ class Synthesis(nn.Module):
 
 
 class Generator(nn.Module):
-    """StyleGAN2 at `resolution` px with min(channel_base / r, channel_max) feature maps at resolution r.
+    """StyleGAN2 at `resolution` px with min(channel_base / r, channel_max) feature maps at resolution r, and at least channel_min.
 
     label_dim: numbers of a label, 0 for none; it is embedded in `label_width` numbers. mapping_width: between the mapping's layers. Both
     widths are w_dim unless given. conv_clamp: largest magnitude that a convolution may put out.
@@ -240,6 +240,7 @@ class Generator(nn.Module):
         use_noise: bool = True,
         mapping_width: int | None = None,
         label_width: int | None = None,
+        channel_min: int = 1,
     ):
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -256,11 +257,12 @@ class Generator(nn.Module):
             "use_noise": use_noise,
             "mapping_width": mapping_width,
             "label_width": label_width,
+            "channel_min": channel_min,
         }
         self.resolution, self.z_dim, self.w_dim, self.label_dim = resolution, z_dim, w_dim, label_dim
-        self.style_layout = StyleLayout(resolution, channel_base, channel_max, architecture)
+        self.style_layout = StyleLayout(resolution, channel_base, channel_max, architecture, channel_min)
         self.mapping = Mapping(z_dim, w_dim, mapping_layers, mapping_rate, mapping_width or w_dim, label_dim, label_width or w_dim)
-        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, architecture, use_noise, conv_clamp)
+        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, architecture, use_noise, conv_clamp, channel_min)
 
     @property
     def num_ws(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -62,11 +63,9 @@ def export_generator(
     write_rosinality(out, generator)
     arguments = generator.arguments
     say(f"wrote {out}")
-    if (arguments["channel_base"], arguments["channel_max"]) not in ((16384, 512), (32768, 512)):
-        say(
-            f"note: its widths are min({arguments['channel_base']} / resolution, {arguments['channel_max']}); tools that expect "
-            "channel multiplier 1 or 2 must be told"
-        )
+    widths = (arguments["channel_base"], arguments["channel_max"], arguments["channel_min"])
+    if widths not in ((16384, 512, 1), (32768, 512, 1)):
+        say(f"note: its widths are {_widths(arguments)}; tools that expect channel multiplier 1 or 2 must be told")
 
 
 def draw_samples(generator: Generator, title: str) -> Image.Image:
@@ -90,6 +89,12 @@ def _same_origin(target: Path, digest: str) -> bool:
     return read_notes(target).get("source", {}).get("sha256") == digest
 
 
+def _widths(arguments: Mapping[str, Any]) -> str:
+    """The rule that a generator's widths follow."""
+    rule = f"min({arguments['channel_base']} / resolution, {arguments['channel_max']})"
+    return rule if arguments["channel_min"] == 1 else f"max({arguments['channel_min']}, {rule})"
+
+
 def _description(checkpoint: Checkpoint) -> str:
     """What was read, in a few lines."""
     generator = checkpoint.generator
@@ -98,8 +103,7 @@ def _description(checkpoint: Checkpoint) -> str:
     labels = f", labels of {arguments['label_dim']} numbers" if arguments["label_dim"] else ""
     lines = [
         f"{checkpoint.format}: StyleGAN2, {generator.resolution} px, {arguments['architecture']} architecture{clamp}{labels}",
-        f"feature maps min({arguments['channel_base']} / resolution, {arguments['channel_max']}), mapping of {arguments['mapping_layers']} "
-        f"layers, z {generator.z_dim}, w {generator.w_dim}",
+        f"feature maps {_widths(arguments)}, mapping of {arguments['mapping_layers']} layers, z {generator.z_dim}, w {generator.w_dim}",
         f"style space: {layout.style_dim:,} numbers in {len(layout.layers)} layers, w+ of {layout.num_ws} vectors",
         *(f"note: {remark}" for remark in checkpoint.remarks),
     ]

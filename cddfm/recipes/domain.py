@@ -31,7 +31,8 @@ class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look
     like, without partners (domains.finetune, the published method). rate: learning rate. middle, attention, fooling: of paired training,
-    how much more the picture's middle counts, how much more yet brows, eyes and mouth, and the critic's weight. gamma, keep,
+    how much more the picture's middle counts, how much more yet brows, eyes and mouth, and the weights of the critic and of what changes
+    from twin to twin, in pictures and in what the estimator reads of them. gamma, keep,
     discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
@@ -51,6 +52,8 @@ class RecipeOptions(Options):
     middle: float = 3.0
     attention: float = 4.0
     fooling: float = 0.3
+    changes: float = 0.01
+    readings: float = 0.003
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024
@@ -69,7 +72,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     torch.manual_seed(options.seed)
     if options.paired:
         estimator = estimator_of(folders.stack, device)
-        likeness = likeness_by(estimator, options.fooling, face_attention(estimator, stack.model, options.middle, options.attention))
+        attention = face_attention(estimator, stack.model, options.middle, options.attention)
+        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings)
         pairs = pairs_of(stack, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
     else:
@@ -107,14 +111,17 @@ def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
 
 
 def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
-    """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes."""
+    """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes. Both pools are portraits and their twins;
+    the second half of a batch are the twins of the first, whose codes differ by what is told alone."""
     generator, rows_at = stack.generator, shuffled(len(portraits), seed)
 
     @torch.no_grad()
     def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = rows_at(position, count)
-        w = stack.encoder(*portraits.take(rows))
-        return generator.styles(generator.broadcast(w)), pictures.take(rows)[0]
+        rows = rows_at(position // 2, count // 2)
+        twins = (rows + len(portraits) // 2) % len(portraits)
+        (seen, facts), (_, others) = portraits.take(rows), portraits.take(twins)
+        w = stack.encoder(seen, torch.cat([facts, others]))
+        return generator.styles(generator.broadcast(w)), pictures.take(torch.cat([rows, twins]))[0]
 
     return pairs
 

@@ -34,27 +34,28 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn, at `drawn` pixels a side, then averaged. start: folder of a stack
-    whose generator, of the same or lower resolution and the same widths, this training goes on from, and whose encoder, if it is of the
+    whose generator, of the same or lower resolution and no greater widths, this training goes on from, and whose encoder, if it is of the
     same shape, though it may have been told nothing; if not, start_images are those on which the encoder alone is fitted. warm_images:
     images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are
     drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. varied: how many more of each with another
-    face's expression, pose and light are made for it. The generator's widths are StyleGAN2's, min(channel_base / resolution,
-    channel_max), and mapping_width of the mapping's hidden layers; the encoder is as large as the estimator that it starts from. middle:
-    how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint stage.
-    fooling, changes: weights of the critic and of what changes from twin to twin in the joint stage, 0 for none.
+    expression, pose and light are made for it. The generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max), but at
+    least channel_min, and mapping_width of the mapping's hidden layers; the encoder is as large as the estimator that it starts from.
+    middle: how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint
+    stage. fooling, changes, readings: weights, in the joint stage, of the critic and of what changes from twin to twin in pictures and in
+    what the estimator reads of them, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
             mapping_batch=32, varied=1, twins=16, total_images=16, batch=8,
-            w_dim=192, z_dim=384, channel_base=256, channel_max=32, mapping_layers=2, mapping_width=192,
+            w_dim=192, z_dim=384, channel_base=256, channel_max=32, channel_min=1, mapping_layers=2, mapping_width=192,
         ),
         "small": {},
         "large": dict(
             resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=60_000,
             warm_images=600_000, twins=60_000, total_images=1_400_000, batch=64,
-            channel_base=16384, channel_max=512, w_dim=512, z_dim=512, mapping_width=512,
+            channel_base=16384, channel_max=512, channel_min=1, w_dim=512, z_dim=512, mapping_width=512,
         ),
     }  # fmt: skip
 
@@ -75,6 +76,7 @@ class RecipeOptions(Options):
     w_dim: int = 256
     channel_base: int = 1536
     channel_max: int = 256
+    channel_min: int = 24
     mapping_layers: int = 4
     mapping_width: int = 384
     rate: float = 4e-3
@@ -82,6 +84,7 @@ class RecipeOptions(Options):
     attention: float = 4.0
     fooling: float = 0.3
     changes: float = 0.01
+    readings: float = 0.003
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
@@ -103,7 +106,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     torch.manual_seed(options.seed)
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
-        channel_max=options.channel_max, mapping_layers=options.mapping_layers, mapping_width=options.mapping_width,
+        channel_max=options.channel_max, channel_min=options.channel_min, mapping_layers=options.mapping_layers,
+        mapping_width=options.mapping_width,
     ).to(device)  # fmt: skip
     encoder = encoder_like(estimator, options.w_dim).to(device)
 
@@ -136,7 +140,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         ):
             return False
     attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
-    likeness = likeness_by(estimator, options.fooling, attention, options.changes)
+    likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings)
     joint = Joint(generator, encoder, likeness, views, options.batch, options.total_images, options.rate / 2)
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
@@ -152,12 +156,12 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
-def likeness_by(estimator: Reconstructor, fooling: float, attention: Attention, changes: float = 0.0) -> Likeness:
-    """How like pictures are to what this estimator sees, with a critic of its features that knows nothing yet."""
+def likeness_by(estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float) -> Likeness:
+    """How like pictures of twins are to what this estimator sees, with a critic of its features that knows nothing yet."""
     device = next(estimator.parameters()).device
     seen = maps_of(estimator.levels(torch.zeros(1, 3, estimator.resolution, estimator.resolution, device=device)))
     critic = FeatureCritic([maps.shape[1] for maps in seen]).to(device)
-    return Likeness(critic, estimator.levels, fooling=fooling, changes=changes, attention=attention)
+    return Likeness(critic, estimator.levels, fooling=fooling, changes=changes, readings=readings, attention=attention)
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

@@ -72,14 +72,14 @@ def seen_of(encoder: Encoder, pool: Pool) -> Float[Tensor, "n w_dim"]:
 def known_codes(
     encoder: Encoder, world: World, pool: Pool, times: int, randomness: torch.Generator
 ) -> tuple[Float[Tensor, "n code"], Float[Tensor, "n w_dim"]]:
-    """Scene codes and their w: of every picture of the pool, and `times` more of each with another row's expression, pose and light; what
-    was seen stays, and what is told of the new face is exact."""
+    """Scene codes and their w: of every picture of the pool, and `times` more of each with expression, pose and light of the world's own
+    measure, where those of a pool are livelier; what was seen stays, and what is told of the new face is exact."""
     seen, codes = seen_of(encoder, pool), [pool.codes]
     for _ in range(times):
         varied = pool.codes.clone()
         part = split(varied)
         for name in TOLD_PARTS:
-            part[name].copy_(part[name][torch.randperm(len(varied), generator=randomness).to(varied.device)])
+            part[name].copy_(torch.randn(part[name].shape, generator=randomness))
         codes.append(varied)
     w = [seen + encoder.step(world.params(some).flatten() - encoder.mean) for some in codes]
     return torch.cat(codes), torch.cat(w)

@@ -80,7 +80,7 @@ def arguments_of(source: Source, settings: Settings) -> dict[str, Any]:
     """The generator's constructor arguments, from names and shapes."""
     widths = _widths(source)
     resolution = max(widths)
-    channel_base, channel_max = _channel_rule(widths)
+    channel_base, channel_max, channel_min = _channel_rule(widths)
     w_dim = source.matrix("synthesis.b4.conv1.affine.weight")[1]
     layers = 0
     while source.find(f"mapping.fc{layers}.weight") is not None:
@@ -108,6 +108,7 @@ def arguments_of(source: Source, settings: Settings) -> dict[str, Any]:
         "use_noise": source.find("synthesis.b4.conv1.noise_strength") is not None,
         "mapping_width": None if layers == 1 or width == w_dim else width,
         "label_width": None if label_width in (0, w_dim) else label_width,
+        "channel_min": channel_min,
     }
 
 
@@ -121,16 +122,19 @@ def _widths(source: Source) -> dict[int, int]:
     return widths
 
 
-def _channel_rule(widths: Mapping[int, int]) -> tuple[int, int]:
-    """Base and maximum that give these widths; the usual ones where several would do."""
-    most = max(widths.values())
-    lowest = max(width * size for size, width in widths.items())
-    for base in (32768, 16384, lowest):
-        for maximum in (512, most):
-            if all(channels_at(size, base, maximum) == width for size, width in widths.items()):
-                return base, maximum
+def _channel_rule(widths: Mapping[int, int]) -> tuple[int, int, int]:
+    """Base, maximum and minimum that give these widths; the usual ones where several would do."""
+    most, least = max(widths.values()), min(widths.values())
+    for minimum in (1, least):
+        lowest = max((width * size for size, width in widths.items() if width > minimum), default=least)
+        for base in (32768, 16384, lowest):
+            for maximum in (512, most):
+                if all(channels_at(size, base, maximum, minimum) == width for size, width in widths.items()):
+                    return base, maximum, minimum
     shown = ", ".join(f"{width} at {size}" for size, width in widths.items())
-    raise WeightsError(f"its feature maps ({shown}) do not follow min(base / resolution, maximum); such a generator is not supported")
+    raise WeightsError(
+        f"its feature maps ({shown}) do not follow max(minimum, min(base / resolution, maximum)); such a generator is not supported"
+    )
 
 
 def _architecture(source: Source, resolution: int) -> Architecture:

@@ -62,8 +62,10 @@ def test_the_critic_sees_fine_maps_and_no_vectors():
 
 def test_a_change_that_is_drawn_is_worth_more_than_none():
     """Pictures of the first half, drawn twice, against those that changed on the way."""
-    likeness, before = make(features=0.25, changes=0.5), IMAGES[:2]
+    likeness, before = make(features=0.25, changes=0.5, readings=0.125), IMAGES[:2]
     pictures = torch.cat([before, before.flip(3)])
     changed, still = (likeness.compare(made, pictures, first=True) for made in (pictures * 0.8, torch.cat([before, before])))
     assert float(changed.metrics["change"]) < 0.1 < 0.9 < float(still.metrics["change"])
-    assert torch.isclose(still.loss, still.metrics["picture"] + 0.25 * still.metrics["features"] + 0.5 * still.metrics["change"])
+    assert float(changed.metrics["reading"]) < 0.1 < 0.9 < float(still.metrics["reading"])
+    weighted = {"picture": 1.0, "features": 0.25, "change": 0.5, "reading": 0.125}
+    assert torch.isclose(still.loss, sum(weight * still.metrics[name] for name, weight in weighted.items()))

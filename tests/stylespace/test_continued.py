@@ -1,5 +1,6 @@
 """A generator of higher resolution draws what the earlier one drew."""
 
+import pytest
 import torch
 
 from cuda_ops.upfirdn2d import upsample2d
@@ -31,3 +32,16 @@ def test_added_blocks_add_no_colours_at_first_and_learn_to():
     assert small.std() > 0.1
     large.square().mean().backward()
     assert generator.synthesis.b32.torgb.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet"])
+def test_a_wider_generator_draws_the_same_and_learns_with_all_of_it(architecture):
+    torch.manual_seed(0)
+    earlier = Generator(32, z_dim=8, w_dim=12, mapping_layers=2, architecture=architecture, **WIDTHS)
+    wider = Generator(32, z_dim=8, w_dim=12, mapping_layers=2, architecture=architecture, channel_min=14, **WIDTHS)
+    new = continue_generator(wider, earlier)
+    assert "synthesis.b32.conv1.weight" in new and not any("mapping" in name or "b16" in name for name in new)
+    z = torch.randn(3, 8)
+    assert torch.allclose(wider(z, noise="none"), earlier(z, noise="none"), atol=1e-5)
+    wider(z, noise="none").square().mean().backward()
+    assert wider.synthesis.b32.torgb.weight.grad[:, -6:].abs().min() > 0

@@ -76,17 +76,19 @@ def test_a_generator_saved_before_labels_and_clamps_existed_still_loads(tmp_path
     assert torch.equal(pictures(load_generator(tmp_path / "a.safetensors")), expected)
 
 
-@pytest.mark.parametrize("base, most", [(16384, 512), (32768, 512), (1536, 256), (2048, 512), (3000, 100)])
-def test_channel_rules_are_recognised(base, most):
+@pytest.mark.parametrize(
+    "base, most, least", [(16384, 512, 1), (32768, 512, 1), (1536, 256, 1), (1536, 256, 24), (2048, 512, 8), (3000, 100, 1)]
+)
+def test_channel_rules_are_recognised(base, most, least):
     from stylespace.checkpoints.assemble import _channel_rule
     from stylespace.code import channels_at
 
     for last in (5, 6, 8, 10):
-        widths = {1 << exponent: channels_at(1 << exponent, base, most) for exponent in range(2, last + 1)}
+        widths = {1 << exponent: channels_at(1 << exponent, base, most, least) for exponent in range(2, last + 1)}
         found = _channel_rule(widths)
         assert {size: channels_at(size, *found) for size in widths} == widths
         if last == 10 and base >= 16384:
-            assert found == (base, most)
+            assert found == (base, most, least)
 
 
 def test_widths_without_a_rule_are_refused():
