@@ -147,8 +147,8 @@ class _Twins:
             manipulator=networks.manipulator, twins=self.twins, population=self.population, learning_rate=options.learning_rate
         )
         start = TwinManipulatorStage(total_images=options.start_images, batch=options.start_batch, **shared)
-        pictures = shared | dict(
-            generator=stack.generator, estimator=stack.estimator, learning_rate=options.learning_rate / 2,
+        pictures = shared | dict(  # what is nearly right is easily spoilt
+            generator=stack.generator, estimator=stack.estimator, learning_rate=options.learning_rate / 20,
             resolution=min(options.resolution, stack.generator.resolution), style_weight=0.2,
         )  # fmt: skip
         return [("-start", start), ("", TwinManipulatorStage(total_images=options.total_images, batch=options.batch, **pictures))]

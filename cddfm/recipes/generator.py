@@ -22,6 +22,7 @@ from cddfm.worlds import world_of
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness, maps_of
 from domains.mapping import MappingFit
+from domains.metric import seen_metric
 from domains.registry import SOURCE
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
@@ -30,6 +31,9 @@ from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
+
+METRIC_CODES = 512
+"""Of how many codes the deviations of what is seen are taken."""
 
 
 class RecipeOptions(Options):
@@ -146,7 +150,12 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
     codes, w = known_codes(encoder, world, join(portraits, twins), options.varied, torch.Generator().manual_seed(options.seed))
-    fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
+
+    def see(w: Tensor) -> Tensor:
+        return estimator.features(generator.synthesise(generator.styles(generator.broadcast(w))))
+
+    metric = seen_metric(see, w[:METRIC_CODES])
+    fit = MappingFit(generator, codes, w, metric, options.mapping_batch, options.mapping_images)
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False
