@@ -23,6 +23,7 @@ from domains.finetune import Finetune, frozen_names
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
+from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
 
@@ -74,7 +75,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings)
-        pairs = pairs_of(stack, both(SOURCE, options.pool, shared), pool, options.seed)
+        pairs = pairs_of(source, stack.encoder, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, pool)
@@ -110,17 +111,17 @@ def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
     )
 
 
-def pairs_of(stack: Stack, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
+def pairs_of(generator: Generator, encoder: Encoder, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
     """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes. Both pools are portraits and their twins;
     the second half of a batch are the twins of the first, whose codes differ by what is told alone."""
-    generator, rows_at = stack.generator, shuffled(len(portraits), seed)
+    rows_at = shuffled(len(portraits), seed)
 
     @torch.no_grad()
     def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = rows_at(position // 2, count // 2)
         twins = (rows + len(portraits) // 2) % len(portraits)
         (seen, facts), (_, others) = portraits.take(rows), portraits.take(twins)
-        w = stack.encoder(seen, torch.cat([facts, others]))
+        w = encoder(seen, torch.cat([facts, others]))
         return generator.styles(generator.broadcast(w)), pictures.take(torch.cat([rows, twins]))[0]
 
     return pairs

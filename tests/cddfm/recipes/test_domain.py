@@ -1,7 +1,5 @@
 """A domain's lessons: the codes of twins, and the domain's pictures of both."""
 
-from types import SimpleNamespace
-
 import torch
 
 from cddfm.data import Pool
@@ -24,7 +22,7 @@ def test_the_second_half_are_the_twins_of_the_first_and_seen_through_their_pictu
     generator = Generator(8, z_dim=8, w_dim=12, channel_base=64, channel_max=8, mapping_layers=2).requires_grad_(False)
     encoder = Encoder(8, w_dim=12, width=8, hidden=8, facts=FACTS)
     portraits, drawings = numbered(0, 12), numbered(100, 12)
-    pairs = pairs_of(SimpleNamespace(generator=generator, encoder=encoder), portraits, drawings, seed=3)
+    pairs = pairs_of(generator, encoder, portraits, drawings, seed=3)
     drawn = set()
     for position in (0, 8, 16):
         s, pictures = pairs(position, 8, torch.Generator())
