@@ -47,14 +47,14 @@ class RecipeOptions(Options):
     drawn: int = 128
     pool: int = 2_000
     paired: bool = True
-    total_images: int = 12_000
+    total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
     middle: float = 3.0
-    attention: float = 4.0
+    attention: float = 3.0
     fooling: float = 0.3
     changes: float = 0.01
-    readings: float = 0.003
+    readings: float = 0.006
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024

@@ -70,7 +70,7 @@ class RecipeOptions(Options):
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
-    mapping_images: int = 4_000_000
+    mapping_images: int = 6_000_000
     mapping_batch: int = 256
     varied: int = 7
     twins: int = 22_000
@@ -85,10 +85,10 @@ class RecipeOptions(Options):
     mapping_width: int = 384
     rate: float = 4e-3
     middle: float = 3.0
-    attention: float = 4.0
+    attention: float = 3.0
     fooling: float = 0.3
     changes: float = 0.01
-    readings: float = 0.003
+    readings: float = 0.006
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:

@@ -36,7 +36,7 @@ class RecipeOptions(Options):
     answers: Literal["best", "base", "twins"] = "best"
     total_images: int = 256
     batch: int = 48
-    coverage: float = 0.95
+    coverage: float = 0.97
     resolution: int = 64
     pool: int = 22_000
     drawn: int = 128

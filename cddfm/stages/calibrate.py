@@ -21,7 +21,7 @@ from cddfm.reconstruct import Reconstructor
 from cddfm.stages.twins import Twins, what_changed
 from stylespace.generator import Generator
 
-LEAST_SEEN = 0.3
+LEAST_SEEN = 0.15
 """Parameters of which the estimator reads less than this share of the truth cannot be calibrated, and keep their gain."""
 
 LEAST_DONE = 0.1
