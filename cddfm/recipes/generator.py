@@ -41,24 +41,24 @@ class RecipeOptions(Options):
     whose generator, of the same or lower resolution and no greater widths, this training goes on from, and whose encoder, if it is of the
     same shape, though it may have been told nothing; if not, start_images are those on which the encoder alone is fitted. warm_images:
     images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are
-    drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. varied: how many more of each with another
-    expression, pose and light are made for it. The generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max), but at
-    least channel_min, and mapping_width of the mapping's hidden layers; the encoder is as large as the estimator that it starts from.
-    middle: how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes and mouth do in the joint
-    stage. fooling, changes, readings: weights, in the joint stage, of the critic and of what changes from twin to twin in pictures and in
-    what the estimator reads of them, 0 for none.
+    drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. mapping_pool: of how many portraits, the
+    pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
+    StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
+    the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in picture losses.
+    attention: how much more yet brows, eyes and mouth do in the joint stage. fooling, changes, readings: weights, in the joint stage, of
+    the critic and of what changes from twin to twin in pictures and in what the estimator reads of them, 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
-            mapping_batch=32, varied=1, twins=16, total_images=16, batch=8,
+            mapping_batch=32, mapping_pool=40, varied=1, twins=16, total_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, channel_min=1, mapping_layers=2, mapping_width=192,
         ),
         "small": {},
         "large": dict(
             resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=60_000,
-            warm_images=600_000, twins=60_000, total_images=1_400_000, batch=64,
+            warm_images=600_000, mapping_pool=200_000, twins=60_000, total_images=1_400_000, batch=64,
             channel_base=16384, channel_max=512, channel_min=1, w_dim=512, z_dim=512, mapping_width=512,
         ),
     }  # fmt: skip
@@ -71,6 +71,7 @@ class RecipeOptions(Options):
     start_images: int = 8_000
     warm_images: int = 250_000
     mapping_images: int = 6_000_000
+    mapping_pool: int = 46_000
     mapping_batch: int = 256
     varied: int = 7
     twins: int = 22_000
@@ -149,7 +150,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
-    codes, w = known_codes(encoder, world, join(portraits, twins), options.varied, torch.Generator().manual_seed(options.seed))
+    learned = join(draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins)
+    codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
 
     def see(w: Tensor) -> Tensor:
         return estimator.features(generator.synthesise(generator.styles(generator.broadcast(w))))
