@@ -95,7 +95,7 @@ def test_no_factor_is_beyond_the_limit():
 
 
 def test_what_is_not_seen_keeps_its_gain():
-    assert (run(0.8, 0.2)[0] == 1).all()
+    assert (run(0.8, 0.1)[0] == 1).all()
 
 
 class Confused(Reconstructor):
