@@ -6,8 +6,7 @@ mapping learns what w of a code are *distributed* like, by the energy score (Gne
 
     ES = E |M(code, noise) − w| − ½ E |M(code, noise) − M(code, noise′)|,
 
-which is lowest for the true distribution and for no other, by whatever metric w are apart (here domains.metric's). Two noises of each code
-estimate it without bias. (A network with noise among its inputs, trained so: Shen and Meinshausen 2024, "Engression".) Noise drawn at
+which is lowest for the true distribution and for no other. Two noises of each code estimate it without bias. (A network with noise among its inputs, trained so: Shen and Meinshausen 2024, "Engression".) Noise drawn at
 random then gives what pictures have that the code does not tell, and the same noise keeps it while a code is changed. What differs from
 StyleGAN2 (Karras et al. 2020): there the adversarial loss alone says where a z should go.
 
@@ -35,7 +34,7 @@ BIAS_RATE = 2e-3
 class MappingFit:
     """The mapping of a generator learns w [n, w_dim], which the encoder finds for pictures, from their codes [n, code] and noise.
 
-    metric: M of the distance |M (w − w′)|, symmetric. rate: Muon's learning rate of the weights as they are before they are equalised,
+    rate: Muon's learning rate of the weights as they are before they are equalised,
     whose numbers have deviation 1 at first.
     """
 
@@ -44,13 +43,12 @@ class MappingFit:
         generator: Generator,
         codes: Float[Tensor, "n code"],
         w: Float[Tensor, "n w_dim"],
-        metric: Float[Tensor, "w_dim w_dim"],
         batch: int,
         total_images: int,
         rate: float = 0.5,
     ):
         self.generator, self.codes, self.w, self.batch, self.total_images = generator, codes, w, batch, total_images
-        self.metric, self.spread = metric, (w @ metric).var(dim=0, correction=0).sum()
+        self.spread = w.var(dim=0, correction=0).sum()
         self.rotation = code_rotation(generator.z_dim).to(codes)
         mapping = generator.mapping.requires_grad_(True)
         weights, biases = ([p for p in mapping.parameters() if p.ndim == dimensions] for dimensions in (2, 1))
@@ -63,9 +61,9 @@ class MappingFit:
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         rows = torch.randint(len(self.w), (self.batch,), generator=generator).to(self.w.device)
-        codes, w = self.codes[rows].repeat(2, 1), self.w[rows] @ self.metric
+        codes, w = self.codes[rows].repeat(2, 1), self.w[rows]
         noise = torch.randn(len(codes), self.generator.z_dim - codes.shape[1], generator=generator).to(codes)
-        one, other = (self.generator.map(latent_of(codes, noise, self.rotation)) @ self.metric).chunk(2)
+        one, other = self.generator.map(latent_of(codes, noise, self.rotation)).chunk(2)
         loss = energy_score(one, other, w)
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images, floor=0.0))

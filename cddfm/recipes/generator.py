@@ -22,7 +22,6 @@ from cddfm.worlds import world_of
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness, maps_of
 from domains.mapping import MappingFit
-from domains.metric import seen_metric
 from domains.registry import SOURCE
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
@@ -31,9 +30,6 @@ from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
-
-METRIC_CODES = 512
-"""Of how many codes the deviations of what is seen are taken."""
 
 
 class RecipeOptions(Options):
@@ -70,7 +66,7 @@ class RecipeOptions(Options):
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
-    mapping_images: int = 6_000_000
+    mapping_images: int = 5_000_000
     mapping_pool: int = 46_000
     mapping_batch: int = 256
     varied: int = 7
@@ -152,12 +148,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         return False
     learned = join(draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins)
     codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
-
-    def see(w: Tensor) -> Tensor:
-        return estimator.features(generator.synthesise(generator.styles(generator.broadcast(w))))
-
-    metric = seen_metric(see, w[:METRIC_CODES])
-    fit = MappingFit(generator, codes, w, metric, options.mapping_batch, options.mapping_images)
+    fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
     if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
         return False

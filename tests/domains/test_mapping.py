@@ -29,8 +29,7 @@ def make_generator(spare=SPARE):
 
 
 def fitted(generator, codes, w, steps):
-    metric = torch.diag(torch.linspace(0.8, 1.2, W))
-    fit = MappingFit(generator, codes, w, metric, batch=128, total_images=128 * steps)
+    fit = MappingFit(generator, codes, w, batch=128, total_images=128 * steps)
     reports = [fit.step(128 * k, torch.Generator().manual_seed(k)) for k in range(steps)]
     return generator.requires_grad_(False), reports
 
