@@ -29,19 +29,22 @@ VARIANTS = 4
 class Counts:
     """How many faces take part in what; the first of them in each case.
 
-    near: SSIM, identity and the round trip of codes. returned: pictures of the round trip. grouped: disentanglement. sitters: the
-    world's people, for its own scale and its own answers.
+    near: SSIM, identity and the round trip of codes. returned: pictures of the round trip. grouped: disentanglement. scaled: the world's
+    people for the judge's own scale (of two dozen, the light's differed by a quarter from those of another). sitters: those for the
+    world's own answers.
     """
 
     faces: int
     near: int
     returned: int
     grouped: int
+    scaled: int
     sitters: int
 
     @staticmethod
     def of(faces: int) -> Counts:
-        return Counts(faces, max(2, faces // 5), max(2, faces // 20), max(2, faces // 16), min(24, max(2, faces // 20)))
+        near, few = max(2, faces // 5), max(2, faces // 20)
+        return Counts(faces, near, few, max(2, faces // 16), min(96, near), min(24, few))
 
 
 @dataclass(frozen=True)

@@ -67,17 +67,17 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
     _measure_distances(stack, found)
     reader = methods[ours_of(list(methods))]
     plan = make_plan(stack.model, request.faces)
-    sitters = {domain: Sitters.of(stack.world, counts.sitters, domain, stack.generator.resolution) for domain in request.domains
-               if domain in stack.world.styles}  # fmt: skip
-    total = len(request.domains) * pictures_of(counts, edits_of(plan), len(methods)) + _world_pictures(sitters, len(methods), request)
+    scaled, sitters = (people_of(stack, request, count) for count in (counts.scaled, counts.sitters))
+    total = len(request.domains) * pictures_of(counts, edits_of(plan), len(methods))
+    total += _world_pictures(scaled, sitters, len(methods), request)
     with progress_bar("evaluating", total=total) as advance:
         drawn = counting(advance)
         batches = make_batches(stack, reader, plan, request.faces, request.seed)
         for domain in request.domains:
             bench = set_up(stack.domain(domain), observer, counts, stack.model.layout, batches, drawn)
             scale = spread(bench.population)
-            if domain in sitters and request.scale:
-                found.world[domain] = true_changes(sitters[domain], observer, scale, request.cache, request.seed, drawn)
+            if domain in scaled and request.scale:
+                found.world[domain] = true_changes(scaled[domain], observer, scale, request.cache, request.seed, drawn)
             for name, method in methods.items():
                 readings = read_edits(bench, method)
                 for sweep in sweeps_of(plan):
@@ -88,6 +88,12 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
         if request.steps is not None:
             _compare_with_truth(stack, observer, methods, found, sitters, drawn)
     return found
+
+
+def people_of(stack: Stack, request: Request, count: int) -> dict[str, Sitters]:
+    """The world's first so many held-out people, in each domain that it can draw."""
+    drawable = [domain for domain in request.domains if domain in stack.world.styles]
+    return {domain: Sitters.of(stack.world, count, domain, stack.generator.resolution) for domain in drawable}
 
 
 def _measure_distances(stack: Stack, found: Evaluation) -> None:
@@ -118,9 +124,10 @@ def _compare_with_truth(
         found.examples.extend(examples)
 
 
-def _world_pictures(sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:
+def _world_pictures(scaled: Mapping[str, Sitters], sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:
     total = 0
-    for index, people in enumerate(sitters.values()):
-        total += len(people.codes) * (1 + edits_of(scale_plan(people.world))) if request.scale else 0
-        total += true_pictures(people, methods, index == 0) if request.steps is not None else 0
+    if request.scale:
+        total += sum(len(people.codes) * (1 + edits_of(scale_plan(people.world))) for people in scaled.values())
+    if request.steps is not None:
+        total += sum(true_pictures(people, methods, index == 0) for index, people in enumerate(sitters.values()))
     return total
