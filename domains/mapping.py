@@ -36,8 +36,7 @@ BIAS_RATE = 2e-3
 class MappingFit:
     """The mapping of a generator learns w [n, w_dim], which the encoder finds for pictures, from their codes [n, code] and noise.
 
-    rate: Muon's learning rate of the weights as they are before they are equalised,
-    whose numbers have deviation 1 at first.
+    rate: Muon's learning rate of the weights as they are before they are equalised, whose numbers have deviation 1 at first.
     """
 
     def __init__(
