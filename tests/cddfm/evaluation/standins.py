@@ -16,7 +16,7 @@ from stylespace.generator import Generator
 from tests.cddfm.standins import small_model
 
 SIDE = 16
-STRENGTH = 8.0
+STRENGTH = 4.0
 """Parameters are divided by this to fit into a picture's range."""
 
 

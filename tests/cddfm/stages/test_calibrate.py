@@ -10,7 +10,7 @@ from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, FaceParams
 from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import turn_light
-from cddfm.stages.calibrate import MOST, both_sides, calibrate, each, seen_slopes, sharing, slopes, told_apart
+from cddfm.stages.calibrate import LEAST_SEEN, MOST, both_sides, calibrate, each, seen_slopes, sharing, slopes, told_apart
 from cddfm.stages.twins import Pairs, Twins
 from stylespace.generator import Generator
 from tests.cddfm.standins import random_params, small_model
@@ -95,7 +95,8 @@ def test_no_factor_is_beyond_the_limit():
 
 
 def test_what_is_not_seen_keeps_its_gain():
-    assert (run(0.8, 0.1)[0] == 1).all()
+    assert (run(0.8, 0.9 * LEAST_SEEN)[0] == 1).all()
+    assert torch.allclose(run(0.8, 1.1 * LEAST_SEEN)[0][POSE], torch.full((3,), 1.25), atol=1e-3)
 
 
 class Confused(Reconstructor):
