@@ -68,3 +68,15 @@ def small_pool(model: MorphableModel, count: int = 24, resolution: int = 16) -> 
     params = random_params(model, count)
     images = (params.pose[:, :, None, None] * 200 + 128).clamp(0, 255).to(torch.uint8).expand(-1, -1, resolution, resolution).clone()
     return Pool(images, params.flatten(), torch.zeros(count, 4))
+
+
+def numbered_pool(first: int, codes: torch.Tensor, facts: int) -> Pool:
+    """One portrait of each code, whose picture and `facts` parameters tell its number, from `first` on (`numbers_in`)."""
+    values = torch.arange(first, first + len(codes))
+    images = values[:, None, None, None].expand(-1, 3, 8, 8).to(torch.uint8)
+    return Pool(images, values[:, None].expand(-1, facts).float(), codes)
+
+
+def numbers_in(images: torch.Tensor) -> torch.Tensor:
+    """The numbers that such pictures tell."""
+    return ((images[:, 0, 0, 0] + 1) * 127.5).round()

@@ -2,31 +2,25 @@
 
 import torch
 
-from cddfm.data import Pool
 from cddfm.recipes.domain import pairs_of
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
+from tests.cddfm.standins import numbered_pool, numbers_in
 
 FACTS = 5
-
-
-def numbered(first, count):
-    """A pool whose pictures and parameters tell the number of the row."""
-    values = torch.arange(first, first + count)
-    images = values[:, None, None, None].expand(-1, 3, 8, 8).to(torch.uint8)
-    return Pool(images, values[:, None].expand(-1, FACTS).float(), torch.zeros(count, 1))
 
 
 def test_the_second_half_are_the_twins_of_the_first_and_seen_through_their_pictures():
     torch.manual_seed(0)
     generator = Generator(8, z_dim=8, w_dim=12, channel_base=64, channel_max=8, mapping_layers=2).requires_grad_(False)
     encoder = Encoder(8, w_dim=12, width=8, hidden=8, facts=FACTS)
-    portraits, drawings = numbered(0, 12), numbered(100, 12)
+    codes = torch.zeros(12, 1)
+    portraits, drawings = numbered_pool(0, codes, FACTS), numbered_pool(100, codes, FACTS)
     pairs = pairs_of(generator, encoder, portraits, drawings, seed=3)
     drawn = set()
     for position in (0, 8, 16):
         s, pictures = pairs(position, 8, torch.Generator())
-        rows = ((pictures[:, 0, 0, 0] + 1) * 127.5).round().long() - 100
+        rows = numbers_in(pictures).long() - 100
         assert torch.equal(rows[4:], (rows[:4] + 6) % 12)
         seen, facts = portraits.take(rows)
         w = torch.cat([encoder.seen(seen[:4])] * 2) + encoder.step(facts - encoder.mean)

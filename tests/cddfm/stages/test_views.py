@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from cddfm.data import Pool
 from cddfm.params import FaceParams
 from cddfm.stages.views import TOLD_PARTS, known_codes, seen_of, shuffled, twin_views
 from cddfm.world import sample_codes
 from cddfm.world.codes import split
 from cddfm.worlds import ProceduralWorld
 from stylespace.encoder import Encoder
+from tests.cddfm.standins import numbered_pool, numbers_in
 
 WORLD = ProceduralWorld()
 LAYOUT = WORLD.model.layout
@@ -22,10 +22,7 @@ def reader(images):
 
 
 def numbered(first, count):
-    """A pool whose pictures and parameters tell the number of the row."""
-    values = torch.arange(first, first + count)
-    images = values[:, None, None, None].expand(-1, 3, 8, 8).to(torch.uint8)
-    return Pool(images, values[:, None].expand(-1, LAYOUT.total).float(), sample_codes(range(count)))
+    return numbered_pool(first, sample_codes(range(count)), LAYOUT.total)
 
 
 @pytest.fixture
@@ -33,15 +30,11 @@ def views():
     return twin_views(numbered(0, 12), numbered(100, 8), reader, seed=3)
 
 
-def numbers(images):
-    return ((images[:, 0, 0, 0] + 1) * 127.5).round()
-
-
 def test_the_second_half_are_partners_of_what_is_seen(views):
     for position in range(0, 80, 8):
         seen, facts, wanted = views(position, 8, torch.Generator().manual_seed(position))
         assert torch.equal(seen, wanted[:4])
-        first, second = numbers(wanted).chunk(2)
+        first, second = numbers_in(wanted).chunk(2)
         has_twin = (first < 8) | (first >= 100)
         assert torch.equal((first - second).abs(), torch.where(has_twin, 100.0, 0.0))
         exact = torch.cat([first, second])
