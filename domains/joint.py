@@ -48,9 +48,9 @@ class Joint:
         self.modules: Mapping[str, nn.Module] = {
             "generator": generator,
             "encoder": encoder,
-            "critic": likeness.critic,
             "average": self.average,
             "average_encoder": self.average_encoder,
+            **likeness.modules,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(rates(generator, encoder, rate), betas=(0.9, 0.99)),
@@ -63,7 +63,7 @@ class Joint:
         seen, facts, images = self.views(position, self.batch, generator)
         w = self.encoder(seen, facts)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise="none")
-        metrics = self.likeness.descend(self.optimizers["generator"], made, images, first=position == 0)
+        metrics = self.likeness.descend(self.optimizers["generator"], made, images)
         self.follow(position, w.detach())
         return metrics
 

@@ -1,75 +1,76 @@
-"""How like the given pictures generated ones are, in five terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in six terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
+* the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
-* a critic on the same features (stylespace.critic), where it has a weight: what makes pictures pass for given ones.
+* a critic of the pictures' small parts (stylespace.critic), where it has a weight: what makes them pass for given ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from stylespace.critic import FeatureCritic, critic_loss, fooling_loss
+from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
 Levels = Callable[[Tensor], Sequence[Tensor]]
-"""Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors."""
-
-
-TEXTURE = 0.25
-"""Of the side of the finest map: the smallest that is a matter of how sharp pictures are."""
+"""Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors, of which the first are the
+features of the whole picture and the last what is read of it."""
 
 Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
 
 
 class Comparison(NamedTuple):
-    """loss: what the generator is to lower, and the metrics that it consists of. wanted, seen: feature maps of both kinds of pictures."""
+    """loss: what the generator is to lower, and the metrics that it consists of. made, images: both kinds of pictures."""
 
     loss: Float[Tensor, ""]
     metrics: dict[str, Tensor | float]
-    wanted: list[Tensor]
-    seen: list[Tensor]
+    made: Float[Tensor, "batch 3 height width"]
+    images: Float[Tensor, "batch 3 height width"]
 
 
 class Likeness:
-    """levels: the network whose features count; it is left as it is. features, fooling, changes, readings: weights beside the picture's
-    1, of the features, of the critic, and of changes of pictures and of readings (0 leaves any of the last three out; with changes or
-    readings, a batch's second half are the first's scenes after one). attention: what counts more in pictures than the rest; all counts
-    alike without it. rate: Adam's learning rate of the critic."""
+    """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
+    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
+    one). crowd: the followed features, and crowding their weight. fooling: the critic's pull on the picture, as a share of the picture
+    loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention:
+    what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
-        self, critic: FeatureCritic, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
-        readings: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
+        self, critic: PatchCritic, crowd: Crowd, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
+        readings: float = 0.0, crowding: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
-        self.critic, self.levels, self.attention = critic, levels, attention
-        self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings
+        self.critic, self.crowd, self.levels, self.attention = critic, crowd, levels, attention
+        self.features, self.fooling, self.changes, self.readings, self.crowding = features, fooling, changes, readings, crowding
+        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
-    def compare(
-        self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"], first: bool
-    ) -> Comparison:
-        """first: whether this is the first batch of a training, on which the critic measures how large features are."""
+    def compare(self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"]) -> Comparison:
         with torch.no_grad():
             wanted = self.levels(images)
             weight = None if self.attention is None else _of_mean_one(1 + self.attention(wanted, images.shape[2]))
-        if first:
-            self.critic.fit(maps_of(wanted))
         seen = self.levels(made)
         metrics: dict[str, Tensor | float] = {
             "picture": picture_loss(made, images, weight=weight),
             "features": feature_loss(seen, wanted),
         }
         loss = metrics["picture"] + self.features * metrics["features"]
+        if self.crowding:
+            features, true = (_vectors(levels)[0] for levels in (seen, wanted))
+            self.crowd.follow(features.detach(), true)
+            metrics["crowd"] = self.crowd(features)
+            loss = loss + self.crowding * metrics["crowd"]
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]
@@ -78,17 +79,29 @@ class Likeness:
             metrics["reading"] = left(lacking.square().mean(dim=1), change.square().mean(dim=1))
             loss = loss + self.readings * metrics["reading"]
         if self.fooling:
-            self.critic.requires_grad_(False)
-            metrics["fooling"] = fooling_loss(self.critic(maps_of(seen)))
-            loss = loss + self.fooling * metrics["fooling"]
-        return Comparison(loss, metrics, maps_of(wanted), [features.detach() for features in maps_of(seen)])
+            metrics["fooling"], pull = self.pull(made, images, weight)
+            loss = loss + (pull * (made - made.detach())).sum()
+        return Comparison(loss, metrics, made.detach(), images)
+
+    def pull(
+        self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"],
+        weight: Float[Tensor, "batch 1 height width"] | None,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "batch 3 height width"]]:  # fmt: skip
+        """The fooling loss, and its gradient in the picture at `fooling` times the length of the picture loss's."""
+        self.critic.requires_grad_(False)
+        leaf = made.detach().requires_grad_(True)
+        with torch.enable_grad():
+            fooling = fooling_loss(self.critic(images), self.critic(leaf))
+            (pull,) = torch.autograd.grad(fooling, leaf)
+            (own,) = torch.autograd.grad(picture_loss(leaf, images, weight=weight), leaf)
+        return fooling.detach(), pull * (self.fooling * own.norm() / pull.norm().clamp_min(torch.finfo(pull.dtype).tiny))
 
     def descend(
         self, optimizer: torch.optim.Optimizer, made: Float[Tensor, "batch 3 height width"],
-        images: Float[Tensor, "batch 3 height width"], first: bool,
+        images: Float[Tensor, "batch 3 height width"],
     ) -> dict[str, Tensor | float]:  # fmt: skip
         """One step of those who made the pictures, then one of the critic; returns the metrics of both."""
-        comparison = self.compare(made, images, first)
+        comparison = self.compare(made, images)
         optimizer.zero_grad(set_to_none=True)
         comparison.loss.backward()
         optimizer.step()
@@ -100,20 +113,16 @@ class Likeness:
         if not self.fooling:
             return {}
         self.critic.requires_grad_(True)
-        loss = critic_loss(self.critic(comparison.wanted), self.critic(comparison.seen))
+        loss = critic_loss(self.critic(comparison.images), self.critic(comparison.made))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return {"critic": loss.detach()}
 
 
+def _vectors(levels: Sequence[Tensor]) -> list[Tensor]:
+    return [level for level in levels if level.dim() == 2]
+
+
 def _of_mean_one(weight: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
     return weight / weight.mean(dim=(2, 3), keepdim=True)
-
-
-def maps_of(levels: Sequence[Tensor]) -> list[Tensor]:
-    """Those of the levels that are maps, at least a `TEXTURE` of the finest: what the critic sees. Of what coarser ones show, the other
-    terms know better how it should be."""
-    maps = [level for level in levels if level.dim() == 4]
-    finest = max(level.shape[2] for level in maps)
-    return [level for level in maps if level.shape[2] >= TEXTURE * finest]

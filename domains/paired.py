@@ -41,7 +41,7 @@ class Paired:
         self.generator, trained = unfrozen_copy(source)
         self.generator.silence()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "critic": likeness.critic, "average": self.average}
+        self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **likeness.modules}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam([parameter_group(trained, rate)], betas=(0.9, 0.99)),
             "critic": likeness.optimizer,
@@ -52,6 +52,6 @@ class Paired:
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
         made = self.generator.synthesise(s, noise="none")
-        metrics = self.likeness.descend(self.optimizers["generator"], made, pictures, first=position == 0)
+        metrics = self.likeness.descend(self.optimizers["generator"], made, pictures)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics

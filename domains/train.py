@@ -104,4 +104,3 @@ class EncoderStart:
         loss.backward()
         optimizer.step()
         return {"picture": loss.detach()}
-

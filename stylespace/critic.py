@@ -1,64 +1,50 @@
-"""A discriminator on the features of a network that already sees faces (Projected GAN, Sauer et al. 2021).
+"""A discriminator of small parts of pictures, which compares every part with the true one in its place.
 
-Learning what a face is from nothing is most of what a discriminator's training costs. One head per feature map judges every place of
-it on its own; spectral normalisation (Miyato et al. 2018) keeps the heads from running away. What differs from the paper: the features
-are not mixed across scales and channels, and the network behind them was trained on the same world.
+Convolutions alone, so that each score is about a part of the picture (PatchGAN: Isola et al. 2017, "Image-to-image translation with
+conditional adversarial networks"): how hair, lids and borders look, not who is shown. What is made and what is true come in pairs, so the
+critic says by how much a part looks truer than the made one of the same place (relativistic pairing: Jolicoeur-Martineau 2018), and what
+the picture shows there, which is the same in both, drops out. Spectral normalisation (Miyato et al. 2018) keeps it from running away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-Maps = Sequence[Float[Tensor, "batch _ _ _"]]
-"""Feature maps of the same pictures, one per level."""
+SLOPE = 3.0
+"""What scores are multiplied by: a normalised critic is too flat to be sure of anything."""
+
+Scores = Float[Tensor, "batch 1 rows columns"]
 
 
-class FeatureCritic(nn.Module):
-    """Feature maps → scores of all places of all levels; higher is more real. channels: of every level. width: of the heads."""
+class PatchCritic(nn.Module):
+    """Pictures [batch, 3, R, R], R a multiple of 8 → scores of overlapping parts of 54 pixels a side, one in every 8; higher is truer.
+    width: of the first of four layers; the last two have four times as many maps."""
 
-    def __init__(self, channels: Sequence[int], width: int = 64):
+    def __init__(self, width: int = 32):
         super().__init__()
-        self.arguments: dict[str, Any] = {"channels": list(channels), "width": width}
-        self.heads = nn.ModuleList(self._head(count, width) for count in channels)
-        self.register_buffer("scales", torch.ones(len(channels)))
-
-    @staticmethod
-    def _head(channels: int, width: int) -> nn.Sequential:
+        self.arguments: dict[str, Any] = {"width": width}
         parts: list[nn.Module] = []
-        for inputs, outputs in ((channels, width), (width, width), (width, 1)):
-            parts += [spectral_norm(nn.Linear(inputs, outputs)), nn.LeakyReLU(0.2)]
-        return nn.Sequential(*parts[:-1])
+        for inputs, outputs, stride in ((3, width, 2), (width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 4 * width, 1)):
+            kernel = 4 if stride == 2 else 3
+            parts += [spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=1)), nn.LeakyReLU(0.2)]
+        parts.append(spectral_norm(nn.Conv2d(4 * width, 1, 3, padding=1)))
+        self.layers = nn.Sequential(*parts).to(memory_format=torch.channels_last)
 
-    @torch.no_grad()
-    def fit(self, maps: Maps) -> None:
-        """Measure how large the features of real pictures are; each is about 1 from then on. (With vectors of length 1, heads that spectral
-        normalisation keeps flat could hardly tell blur from hair.)"""
-        for scale, features in zip(self.scales, maps, strict=True):
-            scale.copy_(features.square().mean().sqrt())
-
-    def forward(self, maps: Maps) -> list[Float[Tensor, "batch places"]]:
-        """The scores of every place, level by level."""
-        return [
-            head(features.permute(0, 2, 3, 1) / scale).flatten(1)
-            for head, features, scale in zip(self.heads, maps, self.scales, strict=True)
-        ]
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Scores:
+        return SLOPE * self.layers(images.contiguous(memory_format=torch.channels_last))
 
 
-Scores = Sequence[Float[Tensor, "batch _"]]
+def critic_loss(true: Scores, made: Scores) -> Float[Tensor, ""]:
+    """−log σ(D(true) − D(made)), the mean over all places; log 2 for a critic that knows nothing."""
+    return functional.softplus(made - true).mean()
 
 
-def critic_loss(real_scores: Scores, fake_scores: Scores) -> Float[Tensor, ""]:
-    """max(0, 1 − D(real)) + max(0, 1 + D(fake)) (Lim and Ye 2017); every level weighs as much, however many places it has."""
-    levels = [(1 - real).relu().mean() + (1 + fake).relu().mean() for real, fake in zip(real_scores, fake_scores, strict=True)]
-    return torch.stack(levels).mean()
-
-
-def fooling_loss(fake_scores: Scores) -> Float[Tensor, ""]:
-    """−D(fake), the generator's."""
-    return -torch.stack([scores.mean() for scores in fake_scores]).mean()
+def fooling_loss(true: Scores, made: Scores) -> Float[Tensor, ""]:
+    """−log σ(D(made) − D(true)), the generator's."""
+    return functional.softplus(true - made).mean()

@@ -31,10 +31,9 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look
-    like, without partners (domains.finetune, the published method). rate: learning rate. middle, attention, fooling: of paired training,
-    how much more the picture's middle counts, how much more yet brows, eyes and mouth, and the weights of the critic and of what changes
-    from twin to twin, in pictures and in what the estimator reads of them. gamma, keep,
-    discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    like, without partners (domains.finetune, the published method). rate: learning rate. middle, attention, fooling, changes, readings,
+    crowding: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the
+    adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -52,9 +51,10 @@ class RecipeOptions(Options):
     rate: float = 2e-3
     middle: float = 3.0
     attention: float = 3.0
-    fooling: float = 0.3
+    fooling: float = 0.7
     changes: float = 0.01
     readings: float = 0.006
+    crowding: float = 0.3
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024
@@ -74,7 +74,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.paired:
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
-        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings)
+        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
         pairs = pairs_of(source, stack.encoder, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
     else:

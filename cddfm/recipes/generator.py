@@ -19,14 +19,15 @@ from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import VERSION
 from cddfm.worlds import world_of
+from domains.crowd import Crowd
 from domains.joint import Joint
-from domains.likeness import Attention, Likeness, maps_of
+from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
 from stylespace.continued import continue_generator, fade_in
-from stylespace.critic import FeatureCritic
+from stylespace.critic import PatchCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
@@ -41,13 +42,14 @@ class RecipeOptions(Options):
     pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
     StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
     the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in picture losses.
-    attention: how much more yet brows, eyes and mouth do in the joint stage. fooling, changes, readings: weights, in the joint stage, of
-    the critic and of what changes from twin to twin in pictures and in what the estimator reads of them, 0 for none.
+    attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
+    a share of the picture loss's. changes, readings, crowding: weights there of what changes from twin to twin in pictures and in what the
+    estimator reads of them, and of how its features are distributed; 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, drawn=16, fooling=0.1, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
+            resolution=16, drawn=16, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
             mapping_batch=32, mapping_pool=40, varied=1, twins=16, total_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, channel_min=1, mapping_layers=2, mapping_width=192,
         ),
@@ -83,9 +85,10 @@ class RecipeOptions(Options):
     rate: float = 4e-3
     middle: float = 3.0
     attention: float = 3.0
-    fooling: float = 0.3
+    fooling: float = 0.7
     changes: float = 0.01
     readings: float = 0.006
+    crowding: float = 0.3
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
@@ -141,7 +144,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         ):
             return False
     attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
-    likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings)
+    likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
     joint = Joint(generator, encoder, likeness, views, options.batch, options.total_images, options.rate / 2)
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
@@ -158,12 +161,14 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
-def likeness_by(estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float) -> Likeness:
-    """How like pictures of twins are to what this estimator sees, with a critic of its features that knows nothing yet."""
-    device = next(estimator.parameters()).device
-    seen = maps_of(estimator.levels(torch.zeros(1, 3, estimator.resolution, estimator.resolution, device=device)))
-    critic = FeatureCritic([maps.shape[1] for maps in seen]).to(device)
-    return Likeness(critic, estimator.levels, fooling=fooling, changes=changes, readings=readings, attention=attention)
+def likeness_by(
+    estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float
+) -> Likeness:
+    """How like pictures of twins are to what this estimator sees, with a critic that knows nothing yet."""
+    critic, crowd = (module.to(next(estimator.parameters()).device) for module in (PatchCritic(), Crowd(estimator.head.in_features)))
+    return Likeness(
+        critic, crowd, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding, attention=attention
+    )
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

@@ -4,11 +4,20 @@ import copy
 
 import torch
 
+from domains.crowd import Crowd
+from domains.likeness import Likeness
+from stylespace.critic import PatchCritic
+
 
 def levels(images):
     """What stands for a network that reads faces: coarse and fine averages."""
     maps = [torch.nn.functional.avg_pool2d(images, size) for size in (2, 8)]
     return [*maps, maps[-1].flatten(1)]
+
+
+def likeness(**weights):
+    """By this network, of pictures of 16 pixels a side."""
+    return Likeness(PatchCritic(width=8), Crowd(12), levels, **weights)
 
 
 def run(stage, steps, first=0):

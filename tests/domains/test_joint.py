@@ -3,11 +3,9 @@
 import torch
 
 from domains.joint import Joint
-from domains.likeness import Likeness
-from stylespace.critic import FeatureCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import levels, resumed, run
+from tests.domains.standins import likeness, resumed, run
 
 
 def views(position, count, generator):
@@ -28,8 +26,7 @@ def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
     torch.manual_seed(0)
     generator = Generator(resolution=16, z_dim=24, w_dim=16, channel_base=128, channel_max=16, mapping_layers=2)
     encoder = Encoder(resolution=16, w_dim=16, width=8, hidden=16, facts=3)
-    likeness = Likeness(FeatureCritic([3, 3], width=8), levels, **weights)
-    return Joint(generator, encoder, likeness, views, batch, total_images, rate)
+    return Joint(generator, encoder, likeness(**weights), views, batch, total_images, rate)
 
 
 def test_what_is_told_is_written_by_what_is_told():
@@ -57,16 +54,17 @@ def test_it_learns_pictures_and_features():
 
 
 def test_every_network_moves_and_the_averages_follow():
-    stage = make_stage(fooling=0.2)
+    stage = make_stage(fooling=0.2, crowding=0.3)
     before = {name: {k: v.clone() for k, v in module.state_dict().items()} for name, module in stage.modules.items()}
     metrics = run(stage, 3)[-1]
     for name, module in stage.modules.items():
-        assert any(not torch.equal(value, before[name][key]) for key, value in module.state_dict().items() if "weight" in key), name
+        learned = {key for key in before[name] if ("mean" if name == "crowd" else "weight") in key}
+        assert any(not torch.equal(module.state_dict()[key], before[name][key]) for key in learned), name
     assert all(torch.isfinite(value).all() for value in metrics.values())
 
 
 def test_a_resumed_stage_is_the_uninterrupted_one():
-    whole, second = resumed(lambda: make_stage(fooling=0.2))
+    whole, second = resumed(lambda: make_stage(fooling=0.2, crowding=0.3))
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
 
@@ -77,7 +75,7 @@ def test_noise_is_left_out():
     for name, strength in generator.named_parameters():
         if name.endswith("noise_strength"):
             strength.data.fill_(1.0)
-    stage = Joint(generator, Encoder(16, 16, 8, 16, facts=3), Likeness(FeatureCritic([3, 3], width=8), levels), views, 4, 40)
+    stage = Joint(generator, Encoder(16, 16, 8, 16, facts=3), likeness(), views, 4, 40)
     run(stage, 2)
     s = torch.randn(1, generator.style_layout.style_dim, generator=torch.Generator().manual_seed(1))
     for network in (generator, stage.average):

@@ -2,50 +2,69 @@
 
 import torch
 
-from domains.likeness import Likeness, maps_of
-from stylespace.critic import FeatureCritic
-from tests.domains.standins import levels
+from domains.crowd import LEAST
+from stylespace.objectives import picture_loss
+from tests.domains.standins import likeness
 
 IMAGES = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 def make(**weights):
     torch.manual_seed(0)
-    return Likeness(FeatureCritic([3, 3], width=8), levels, **weights)
+    return likeness(**weights)
 
 
 def test_equal_pictures_are_alike():
-    comparison = make().compare(IMAGES.clone(), IMAGES, first=True)
+    comparison = make().compare(IMAGES.clone(), IMAGES)
     assert comparison.metrics.keys() == {"picture", "features"}
     assert float(comparison.loss) == 0.0
 
 
 def test_the_loss_is_the_weighted_sum():
-    likeness = make(features=0.3, fooling=0.2)
-    loss, metrics, *_ = likeness.compare(IMAGES.flip(0), IMAGES, first=True)
-    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.2 * metrics["fooling"])
+    loss, metrics, *_ = make(features=0.3).compare(IMAGES.flip(0), IMAGES)
+    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"])
+
+
+def test_a_crowd_that_is_off_is_drawn_to_the_true_one():
+    alike, apart = make(crowding=0.5), make(crowding=0.5)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(LEAST // 100):
+        images = torch.rand(100, 3, 16, 16, generator=generator) * 2 - 1
+        same = alike.compare(images.flip(0), images)
+        other = apart.compare(images.flip(0) * 0.5, images)
+    assert float(same.metrics["crowd"]) < 1e-4 < 0.1 < float(other.metrics["crowd"])
+    assert torch.isclose(other.loss, other.metrics["picture"] + 0.15 * other.metrics["features"] + 0.5 * other.metrics["crowd"])
 
 
 def test_the_critic_tells_grey_from_real():
     likeness = make(fooling=0.2)
-    losses = []
-    for step in range(60):
-        comparison = likeness.compare(torch.zeros_like(IMAGES), IMAGES, first=step == 0)
-        losses.append(float(likeness.criticise(comparison)["critic"]))
+    losses = [float(likeness.criticise(likeness.compare(torch.zeros_like(IMAGES), IMAGES))["critic"]) for _ in range(60)]
     assert losses[-1] < losses[0] - 0.1
 
 
 def test_without_a_weight_it_is_left_alone():
     likeness = make()
     before = {name: tensor.clone() for name, tensor in likeness.critic.named_parameters()}
-    assert likeness.criticise(likeness.compare(IMAGES.flip(0), IMAGES, first=True)) == {}
+    assert likeness.criticise(likeness.compare(IMAGES.flip(0), IMAGES)) == {}
     assert all(torch.equal(tensor, before[name]) for name, tensor in likeness.critic.named_parameters())
+
+
+def test_the_critics_pull_is_a_share_of_the_pictures():
+    made, wanted = IMAGES.flip(0), IMAGES
+    gradients = {}
+    for fooling in (0.0, 0.25):
+        leaf = made.clone().requires_grad_(True)
+        comparison = make(fooling=fooling).compare(leaf, wanted)
+        (gradients[fooling],) = torch.autograd.grad(comparison.loss, leaf)
+    leaf = made.clone().requires_grad_(True)
+    (own,) = torch.autograd.grad(picture_loss(leaf, wanted), leaf)
+    assert torch.isclose((gradients[0.25] - gradients[0.0]).norm(), 0.25 * own.norm(), rtol=1e-3)
 
 
 def test_the_critic_gets_no_gradient_from_fooling_nor_the_generator_from_the_critic():
     likeness = make(fooling=0.2)
     made = IMAGES.flip(0).requires_grad_(True)
-    comparison = likeness.compare(made, IMAGES, first=True)
+    comparison = likeness.compare(made, IMAGES)
     comparison.loss.backward()
     assert made.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in likeness.critic.parameters())
@@ -54,17 +73,11 @@ def test_the_critic_gets_no_gradient_from_fooling_nor_the_generator_from_the_cri
     assert made.grad is None
 
 
-def test_the_critic_sees_fine_maps_and_no_vectors():
-    assert [level.dim() for level in maps_of(levels(torch.zeros(2, 3, 16, 16)))] == [4, 4]
-    shapes = [(2, 4, 32, 32), (2, 4, 16, 16), (2, 4, 8, 8), (2, 4, 4, 4), (2, 9)]
-    assert [level.shape[2] for level in maps_of([torch.zeros(shape) for shape in shapes])] == [32, 16, 8]
-
-
 def test_a_change_that_is_drawn_is_worth_more_than_none():
     """Pictures of the first half, drawn twice, against those that changed on the way."""
     likeness, before = make(features=0.25, changes=0.5, readings=0.125), IMAGES[:2]
     pictures = torch.cat([before, before.flip(3)])
-    changed, still = (likeness.compare(made, pictures, first=True) for made in (pictures * 0.8, torch.cat([before, before])))
+    changed, still = (likeness.compare(made, pictures) for made in (pictures * 0.8, torch.cat([before, before])))
     assert float(changed.metrics["change"]) < 0.1 < 0.9 < float(still.metrics["change"])
     assert float(changed.metrics["reading"]) < 0.1 < 0.9 < float(still.metrics["reading"])
     weighted = {"picture": 1.0, "features": 0.25, "change": 0.5, "reading": 0.125}

@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from domains.finetune import frozen_names
-from domains.likeness import Likeness
 from domains.paired import Paired
-from stylespace.critic import FeatureCritic
 from stylespace.generator import Generator
-from tests.domains.standins import levels, resumed, run
+from tests.domains.standins import likeness, resumed, run
 
 
 @pytest.fixture
@@ -27,8 +25,7 @@ def make_stage(source, steps=40, fooling=0.1):
             return s, -source.synthesise(s, noise="none")
 
     torch.manual_seed(1)
-    likeness = Likeness(FeatureCritic([3, 3], width=8), levels, fooling=fooling)
-    return Paired(source, likeness, pairs, batch=8, total_images=8 * steps, rate=5e-3)
+    return Paired(source, likeness(fooling=fooling), pairs, batch=8, total_images=8 * steps, rate=5e-3)
 
 
 def test_it_draws_the_partners_and_leaves_the_frozen_alone(source):
