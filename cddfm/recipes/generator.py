@@ -9,7 +9,7 @@ import torch
 
 from cddfm.attention import face_attention
 from cddfm.config import Options
-from cddfm.data import Pool, draw_pool, join
+from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
@@ -149,7 +149,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator, encoder = joint.average, joint.average_encoder
     if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
         return False
-    learned = join(draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins)
+    learned = draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins
     codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
     fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
     fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})

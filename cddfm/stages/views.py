@@ -7,7 +7,7 @@ knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -70,13 +70,14 @@ def seen_of(encoder: Encoder, pool: Pool) -> Float[Tensor, "n w_dim"]:
 
 @torch.no_grad()
 def known_codes(
-    encoder: Encoder, world: World, pool: Pool, times: int, randomness: torch.Generator
+    encoder: Encoder, world: World, pools: Sequence[Pool], times: int, randomness: torch.Generator
 ) -> tuple[Float[Tensor, "n code"], Float[Tensor, "n w_dim"]]:
-    """Scene codes and their w: of every picture of the pool, and `times` more of each with expression, pose and light of the world's own
+    """Scene codes and their w: of every picture of the pools, and `times` more of each with expression, pose and light of the world's own
     measure, where those of a pool are livelier; what was seen stays, and what is told of the new face is exact."""
-    seen, codes = seen_of(encoder, pool), [pool.codes]
+    seen, known = torch.cat([seen_of(encoder, pool) for pool in pools]), torch.cat([pool.codes for pool in pools])
+    codes = [known]
     for _ in range(times):
-        varied = pool.codes.clone()
+        varied = known.clone()
         part = split(varied)
         for name in TOLD_PARTS:
             part[name].copy_(torch.randn(part[name].shape, generator=randomness))
