@@ -14,8 +14,6 @@ followed by moving averages. As every made picture has a true one of the same sc
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -47,7 +45,6 @@ class Crowd(nn.Module):
 
     def __init__(self, features: int):
         super().__init__()
-        self.arguments: dict[str, Any] = {"features": features}
         for kind in ("made", "true"):
             self.register_buffer(f"{kind}_mean", torch.zeros(features))
             self.register_buffer(f"{kind}_products", torch.zeros(features, features))

@@ -8,8 +8,6 @@ the picture shows there, which is the same in both, drops out. Spectral normalis
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -28,7 +26,6 @@ class PatchCritic(nn.Module):
 
     def __init__(self, width: int = 32):
         super().__init__()
-        self.arguments: dict[str, Any] = {"width": width}
         parts: list[nn.Module] = []
         for inputs, outputs, stride in ((3, width, 2), (width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 4 * width, 1)):
             kernel = 4 if stride == 2 else 3
