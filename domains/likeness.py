@@ -67,7 +67,7 @@ class Likeness:
         }
         loss = metrics["picture"] + self.features * metrics["features"]
         if self.crowding:
-            features, true = (_vectors(levels)[0] for levels in (seen, wanted))
+            features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
             self.crowd.follow(features.detach(), true)
             metrics["crowd"] = self.crowd(features)
             loss = loss + self.crowding * metrics["crowd"]
@@ -118,10 +118,6 @@ class Likeness:
         loss.backward()
         self.optimizer.step()
         return {"critic": loss.detach()}
-
-
-def _vectors(levels: Sequence[Tensor]) -> list[Tensor]:
-    return [level for level in levels if level.dim() == 2]
 
 
 def _of_mean_one(weight: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:

@@ -76,8 +76,9 @@ def test_who_descends_it_learns_mean_and_spread_from_small_batches():
         true = torch.randn(16, WIDTH) * torch.arange(1, WIDTH + 1)
         made = true * scale + shift
         crowd.follow(made.detach(), true)
-        optimizer.zero_grad()
-        crowd(made).backward() if int(crowd.pictures) >= LEAST else None
-        optimizer.step()
+        if int(crowd.pictures) >= LEAST:
+            optimizer.zero_grad()
+            crowd(made).backward()
+            optimizer.step()
     assert torch.allclose(scale, torch.ones(WIDTH), atol=0.1)
     assert torch.allclose(shift, torch.zeros(WIDTH), atol=0.2)
