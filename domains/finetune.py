@@ -54,6 +54,16 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
     return (reduced(a) - reduced(b)).abs().mean()
 
 
+def drawing_like(source: Generator, earlier: Generator) -> Generator:
+    """A copy of `source` that draws as another generator of the same shape does: all that finetuning may change is that one's. Raises
+    ValueError for another shape."""
+    if source.arguments != earlier.arguments:
+        raise ValueError(f"generators of one shape are needed, not of {source.arguments} and {earlier.arguments}")
+    generator, frozen = copy.deepcopy(source), frozen_names(source)
+    generator.load_state_dict({n: t for n, t in earlier.state_dict().items() if n not in frozen}, strict=False)
+    return generator
+
+
 def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
     """A copy of a generator in which only what may be finetuned wants gradients, and those parameters."""
     generator = copy.deepcopy(source).requires_grad_(False)
@@ -67,7 +77,7 @@ def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
 class Finetune:
     """Adversarial finetuning of a copy of `source` to the domain of `reals` (unpaired: no picture of the domain has a partner).
 
-    gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help
+    begin: the copy, if it is to draw as an earlier one did (`drawing_like`). gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help
     against drifting poses, 0 switches it off. ema_images: half-life of the moving average in images. `modules["average"]` is the result.
     """
 
@@ -82,12 +92,13 @@ class Finetune:
         gamma: float = 1.0,
         keep: float = 0.5,
         ema_images: float = 5000.0,
+        begin: Generator | None = None,
     ):
         self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
         self.batch, self.total_images = batch, total_images
         self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
-        self.generator, self.trained = unfrozen_copy(source)
-        self.average = copy.deepcopy(source).requires_grad_(False)
+        self.generator, self.trained = unfrozen_copy(begin or source)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {
             "generator": self.generator,
             "discriminator": discriminator,

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from cddfm.cli import app
 from cddfm.errors import UserError
-from cddfm.stack import Stack
+from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import frozen_names
 
 COMMANDS = [
@@ -70,6 +70,21 @@ def test_a_domain_can_be_learned_without_partners(made, tmp_path):
     frozen = frozen_names(Stack(stack).generator)
     assert all(torch.equal(portrait[name], clay[name]) for name in frozen)
     assert any(not torch.equal(portrait[name], clay[name]) for name in portrait.keys() - frozen)
+
+
+def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
+    stack, earlier = tmp_path / "stack", Stack(made / "stack")
+    shutil.copytree(made / "stack", stack)
+    again = ["adapt-domain", "toon", "--preset", "tiny", "--stack", stack, "--set", f"start={made / 'stack'}"]
+    run(*again, "--work", tmp_path / "work", "--set", "rate=0")
+    toon, before, portrait = (network.state_dict() for network in (Stack(stack).domain("toon"), earlier.domain("toon"), earlier.generator))
+    assert all(torch.allclose(toon[name], before[name], atol=1e-3) for name in toon)
+    assert any(not torch.allclose(toon[name], portrait[name], atol=1e-3) for name in toon)
+
+
+def test_a_domain_of_another_shape_cannot_be_gone_on_with(made, tmp_path):
+    with pytest.raises(UserError, match="leave start out"):
+        run("adapt-domain", "toon", "--preset", "tiny", "--stack", made / "stack", "--work", tmp_path / "work", "--set", f"start={EMBEDDED}")
 
 
 def test_estimator_and_judge_share_neither_architecture_nor_weights(made):

@@ -19,7 +19,7 @@ from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import shuffled
-from domains.finetune import Finetune, frozen_names
+from domains.finetune import Finetune, drawing_like, frozen_names
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
@@ -31,7 +31,8 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look
-    like, without partners (domains.finetune, the published method). rate: learning rate. middle, attention, fooling, changes, readings,
+    like, without partners (domains.finetune, the published method). start: folder of a stack whose domain of this name, of a generator of
+    the same shape, this training goes on from. rate: learning rate. middle, attention, fooling, changes, readings,
     crowding: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the
     adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
@@ -46,6 +47,7 @@ class RecipeOptions(Options):
     drawn: int = 128
     pool: int = 2_000
     paired: bool = True
+    start: str = ""
     total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
@@ -70,15 +72,16 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     source = stack.generator
     shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
+    begin = earlier(Path(options.start), options.domain, source).to(device) if options.start else source
     torch.manual_seed(options.seed)
     if options.paired:
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
         pairs = pairs_of(source, stack.encoder, both(SOURCE, options.pool, shared), pool, options.seed)
-        stage = Paired(source, likeness, pairs, options.batch, options.total_images, options.rate)
+        stage = Paired(begin, likeness, pairs, options.batch, options.total_images, options.rate)
     else:
-        stage = unpaired(options, source, pool)
+        stage = unpaired(options, source, begin, pool)
     preview = pool.take(torch.arange(12))[0]
     if not train(
         stage, options, folders.run(options.domain), f"domain {options.domain}",
@@ -96,7 +99,15 @@ def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
     return join(*(draw_pool(style, count, twins=twins, **shared) for twins in (False, True)))
 
 
-def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
+def earlier(folder: Path, domain: str, source: Generator) -> Generator:
+    """The source, drawing as the stack's domain of this name does. Raises UserError where that generator has another shape."""
+    try:
+        return drawing_like(source, Stack(folder).domain(domain))
+    except ValueError as error:
+        raise UserError(f"the {domain} of {folder} cannot be gone on from: {error}; leave start out to begin from the portraits") from error
+
+
+def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: Pool) -> Finetune:
     """Training on the style's pictures alone."""
     rows_at = shuffled(len(pool), options.seed)
     discriminator = Discriminator(
@@ -107,8 +118,9 @@ def unpaired(options: RecipeOptions, source: Generator, pool: Pool) -> Finetune:
         return pool.take(rows_at(position, count))[0]
 
     return Finetune(
-        source, discriminator, pictures, options.batch, options.total_images, options.rate, gamma=options.gamma, keep=options.keep
-    )
+        source, discriminator, pictures, options.batch, options.total_images, options.rate, gamma=options.gamma, keep=options.keep,
+        begin=begin,
+    )  # fmt: skip
 
 
 def pairs_of(generator: Generator, encoder: Encoder, portraits: Pool, pictures: Pool, seed: int) -> Pairs:

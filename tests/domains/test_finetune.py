@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from domains.finetune import Finetune, frozen_names, structure_distance
+from domains.finetune import Finetune, drawing_like, frozen_names, structure_distance
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 from tests.domains.standins import resumed, run
@@ -44,6 +44,19 @@ def test_what_is_frozen(finetuned):
     assert {"mapping.fc0.weight", "mapping.w_avg", "synthesis.b8.conv0.affine.bias", "synthesis.b4.torgb.weight"} <= frozen
     learned = source.state_dict().keys() - frozen
     assert {"synthesis.b4.const", "synthesis.b8.conv0.weight", "synthesis.b16.conv1.bias", "synthesis.b16.conv1.noise_strength"} <= learned
+
+
+def test_training_can_begin_from_how_an_earlier_generator_drew(finetuned):
+    _, _, stage, _ = finetuned
+    source = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2)
+    begin, frozen = drawing_like(source, stage.average), frozen_names(source)
+    for name, tensor in begin.state_dict().items():
+        assert torch.equal(tensor, (source if name in frozen else stage.average).state_dict()[name]), name
+    _, fresh = make_stage(begin=begin)
+    for which in ("generator", "average"):
+        assert all(torch.equal(tensor, begin.state_dict()[name]) for name, tensor in fresh.modules[which].state_dict().items())
+    with pytest.raises(ValueError, match="one shape"):
+        drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source)
 
 
 def test_one_code_is_one_code_in_both_domains(finetuned):
