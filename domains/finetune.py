@@ -77,8 +77,9 @@ def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
 class Finetune:
     """Adversarial finetuning of a copy of `source` to the domain of `reals` (unpaired: no picture of the domain has a partner).
 
-    begin: the copy, if it is to draw as an earlier one did (`drawing_like`). gamma: R1 weight (× 0.5, lazy). keep: weight of `structure_distance` between what source and copy make of the same s; a small help
-    against drifting poses, 0 switches it off. ema_images: half-life of the moving average in images. `modules["average"]` is the result.
+    begin: the copy, if it is to draw as an earlier one did (`drawing_like`). gamma: R1 weight (× 0.5, lazy). keep: weight of
+    `structure_distance` between what source and copy make of the same s; a small help against drifting poses, 0 switches it off.
+    ema_images: half-life of the moving average in images. `modules["average"]` is the result.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
 
 def test_a_domain_of_another_shape_cannot_be_gone_on_with(made, tmp_path):
     with pytest.raises(UserError, match="leave start out"):
-        run("adapt-domain", "toon", "--preset", "tiny", "--stack", made / "stack", "--work", tmp_path / "work", "--set", f"start={EMBEDDED}")
+        run("adapt-domain", "toon", "--preset", "tiny", "--stack", made / "stack", "--work", tmp_path, "--set", f"start={EMBEDDED}")
 
 
 def test_estimator_and_judge_share_neither_architecture_nor_weights(made):

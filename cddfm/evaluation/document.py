@@ -61,7 +61,7 @@ DEFINITIONS = {
     f"generated / world, at most {DISTANCE_RATIO:g} with a margin of {DISTANCE_MARGIN:g} for chance. Distances depend on the size of the "
     "sets; compare equal ones",
     "goals": "values: as the judge reads them; of_true_changes: as it reads the world's own; on_the_judges_scale: gains as share, leakage "
-    "for equal gain",
+    "for equal gain; of_true_changes_on_it: the world's own on that scale",
 }
 
 SWEEPS = {

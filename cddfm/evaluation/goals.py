@@ -37,8 +37,8 @@ Reading = Callable[[Rows], Pair]
 @dataclass(frozen=True)
 class Goal:
     """One row: a number of every method, as the judge reads it (`values`) and on the judge's own scale (`scaled`: against what it reads of
-    true changes; leakage: for equal gain). true: what it reads where the world itself shows what was asked for, in the unit of `values`, to
-    be held beside them. `low` and `high` bound what ours must reach."""
+    true changes; leakage: for equal gain). true, true_scaled: what it reads where the world itself shows what was asked for, beside
+    either. `low` and `high` bound what ours must reach."""
 
     name: str
     low: float | None
@@ -46,6 +46,7 @@ class Goal:
     values: Mapping[str, float | None]
     scaled: Mapping[str, float | None]
     true: float | None
+    true_scaled: float | None
     ours: str
 
     @property
@@ -69,7 +70,7 @@ class Goal:
 
     def record(self) -> dict[str, Any]:
         row = {"goal": self.name, "target": self.target, "values": dict(self.values), "of_true_changes": self.true}
-        row |= {"on_the_judges_scale": dict(self.scaled)}
+        row |= {"on_the_judges_scale": dict(self.scaled), "of_true_changes_on_it": self.true_scaled}
         return row | {"judged_method": self.ours, "met": self.met, "met_on_scale": self.met_on_scale}
 
 
@@ -81,7 +82,7 @@ def goals(scores: Sequence[Score], methods: Sequence[str], ours: str, distances:
 
     def goal(name: str, low: float | None, high: float | None, pairs: Mapping[str, Pair], true: Pair = (None, None)) -> Goal:
         values, scaled = ({method: pair[place] for method, pair in pairs.items()} for place in (0, 1))
-        return Goal(name, low, high, values, scaled, true[0], ours)
+        return Goal(name, low, high, values, scaled, *true, ours)
 
     def rows(domain: str, method: str) -> Rows:
         return table.get((domain, method), {})

@@ -154,10 +154,11 @@ def _goals(found: Evaluation) -> list[Table]:
     methods, ours = found.request.methods, ours_of(found.request.methods)
     rows: list[Cells] = []
     for goal in goals(found.scores, methods, ours, found.distances):
-        numbers = [goal.values[method] for method in methods]
-        rows.append((goal.name, goal.target, *numbers, _yes(goal.met), goal.true, goal.scaled[ours], _yes(goal.met_on_scale)))
+        read = (*(goal.values[method] for method in methods), _yes(goal.met), goal.true)
+        rows.append((goal.name, goal.target, *read, goal.scaled[ours], _yes(goal.met_on_scale), goal.true_scaled))
     title = f"Goals for {ours}; on the judge's scale gains are shares of what it reads of true changes, leakage is for equal gain"
-    return [Table(title, ("goal", "target", *methods, "met", "of true changes", "on the judge's scale", "met so"), rows)] if rows else []
+    columns = ("goal", "target", *methods, "met", "of true changes", "on the judge's scale", "met so", "of true ones so")
+    return [Table(title, columns, rows)] if rows else []
 
 
 def _yes(value: bool | None) -> str:

@@ -45,7 +45,7 @@ class RecipeOptions(Options):
 
     domain: str
     drawn: int = 128
-    pool: int = 2_000
+    pool: int = 4_000
     paired: bool = True
     start: str = ""
     total_images: int = 24_000
@@ -53,10 +53,10 @@ class RecipeOptions(Options):
     rate: float = 2e-3
     middle: float = 3.0
     attention: float = 3.0
-    fooling: float = 0.7
+    fooling: float = 0.35
     changes: float = 0.01
     readings: float = 0.006
-    crowding: float = 0.3
+    crowding: float = 1.0
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024

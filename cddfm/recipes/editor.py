@@ -59,7 +59,7 @@ class RecipeOptions(Options):
     manipulator_hidden: int = 160
     population: int = 4_000
     drawn: int = 128
-    pool: int = 22_000
+    pool: int = 46_000
     pairs: int = 3_000
     learning_rate: float = 1e-3
     calibration: int = 384

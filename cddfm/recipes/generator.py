@@ -64,7 +64,7 @@ class RecipeOptions(Options):
     resolution: int = 128
     drawn: int = 128
     grow: tuple[tuple[int, float], ...] = ((16, 0.1), (32, 0.3), (64, 0.6))
-    pool: int = 22_000
+    pool: int = 46_000
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
@@ -72,7 +72,7 @@ class RecipeOptions(Options):
     mapping_pool: int = 46_000
     mapping_batch: int = 256
     varied: int = 7
-    twins: int = 22_000
+    twins: int = 46_000
     total_images: int = 250_000
     batch: int = 8
     z_dim: int = 384
@@ -85,10 +85,10 @@ class RecipeOptions(Options):
     rate: float = 4e-3
     middle: float = 3.0
     attention: float = 3.0
-    fooling: float = 0.7
+    fooling: float = 0.35
     changes: float = 0.01
     readings: float = 0.006
-    crowding: float = 0.3
+    crowding: float = 1.0
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:

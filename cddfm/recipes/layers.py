@@ -38,7 +38,7 @@ class RecipeOptions(Options):
     batch: int = 48
     coverage: float = 0.97
     resolution: int = 64
-    pool: int = 22_000
+    pool: int = 46_000
     drawn: int = 128
 
 

@@ -46,11 +46,11 @@ class RecipeOptions(Options):
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
     drawn: int = 128
-    pool: int = 22_000
-    styled: int = 2_000
+    pool: int = 46_000
+    styled: int = 4_000
     styles: tuple[str, ...] = ("toon", "clay", "painting", "sketch")
     total_images: int = 300_000
-    close_images: int = 300_000
+    close_images: int = 600_000
     batch: int = 32
     width: int = 32
     hidden: int = 384

@@ -85,7 +85,9 @@ def test_the_goals_are_met_by_the_perfect_editor_alone(compared: Evaluation) -> 
     assert found["gain, pitch"].values["stylerig"] == pytest.approx(0.5, abs=1e-3)
     assert found["leakage of pose edits / stylerig's"].values["stylerig"] == pytest.approx(1)
     assert found["gain, pitch"].true == pytest.approx(1, abs=0.05)
+    assert found["gain, pitch"].true_scaled == pytest.approx(1)
     assert found["leakage of pose edits / stylerig's"].true < 0.2, "a judge that sees straight"
+    assert found["leakage of pose edits / stylerig's"].true_scaled < 0.2
     assert found["identity cosine under pose / the world's own"].true is None
     missed = {goal.name for goal in goals(compared.scores, compared.request.methods, "nothing") if goal.met is False}
     assert {"gain, yaw within ±30°", "gain, light azimuth", "pose error at 20° yaw, degrees"} <= missed
