@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from cddfm.gathered import Gathered, gather
 from cddfm.images import eight_bit
 from cddfm.lighting import turn
 from cddfm.parallel import team
@@ -50,9 +51,10 @@ CARRIED, RAISED = math.radians(120), math.radians(25)
 
 @dataclass(frozen=True)
 class Pool:
-    """n portraits of one style: pictures, flat parameters (raw units) and the scene codes that they were drawn from."""
+    """n portraits of one style: pictures (UInt8 [n, 3, height, width]), flat parameters (raw units) and the scene codes that they were
+    drawn from."""
 
-    images: UInt8[Tensor, "n 3 height width"]
+    images: UInt8[Tensor, "n 3 height width"] | Gathered
     params: Float[Tensor, "n total"]
     codes: Float[Tensor, "n code_dim"]
 
@@ -66,21 +68,26 @@ class Pool:
         """The first so many."""
         return Pool(self.images[:count], self.params[:count], self.codes[:count])
 
+    def whole(self) -> Pool:
+        """The same with its pictures in one tensor."""
+        return Pool(torch.cat(self.images.parts), self.params, self.codes) if isinstance(self.images, Gathered) else self
+
     def reduced(self, resolution: int) -> Pool:
         """The same with pictures averaged to a lower resolution."""
         if self.images.shape[2] == resolution:
             return self
-        images = functional.adaptive_avg_pool2d(self.images.float(), resolution).round().to(torch.uint8)
+        images = functional.adaptive_avg_pool2d(self.whole().images.float(), resolution).round().to(torch.uint8)
         return Pool(images, self.params, self.codes)
 
     def take(self, indices: Int[Tensor, batch]) -> tuple[Float[Tensor, "batch 3 height width"], Float[Tensor, "batch total"]]:
         """Pictures in [−1, 1] and their flat parameters."""
-        indices = indices.to(self.images.device)
-        return self.images[indices].float() / 127.5 - 1, self.params[indices]
+        return self.images[indices].float() / 127.5 - 1, self.params[indices.to(self.params.device)]
 
 
 def join(*pools: Pool) -> Pool:
-    return Pool(*(torch.cat([getattr(pool, name) for pool in pools]) for name in ("images", "params", "codes")))
+    """One after the other; no picture is copied."""
+    params, codes = (torch.cat([getattr(pool, name) for pool in pools]) for name in ("params", "codes"))
+    return Pool(gather([pool.images for pool in pools]), params, codes)
 
 
 def training_codes(seeds: Sequence[int]) -> Float[Tensor, "n code_dim"]:
@@ -185,7 +192,7 @@ def draw_pool(
                 changed = twin_params(seeds, before, place.params(codes))
             picture, params = place.portraits(codes, drawn, style, changed)
             parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes.cpu()))
-        return join(*parts)
+        return join(*parts).whole()
 
     shards = []
     shard = 1000

@@ -95,7 +95,7 @@ def draw_people(
         for codes in torch.cat([person_codes(person, pictures) for person in range(start, stop)]).split(DRAW_BATCH):
             picture, params = place.portraits(codes.to(device), resolution, style)
             parts.append(Pool(eight_bit(picture).cpu(), params.flatten().cpu(), codes))
-        return join(*parts)
+        return join(*parts).whole()
 
     shards, step = [], max(1, SHARD // pictures)
     with progress_bar(f"drawing people, {style}", total=count * pictures, completed=0) as advance, torch.no_grad(), team().one_first():
