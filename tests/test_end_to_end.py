@@ -13,6 +13,7 @@ from cddfm.cli import app
 from cddfm.errors import UserError
 from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import frozen_names
+from stylespace.weights import read_notes
 
 COMMANDS = [
     ["train-reconstruction"],
@@ -80,6 +81,7 @@ def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
     toon, before, portrait = (network.state_dict() for network in (Stack(stack).domain("toon"), earlier.domain("toon"), earlier.generator))
     assert all(torch.allclose(toon[name], before[name], atol=1e-3) for name in toon)
     assert any(not torch.allclose(toon[name], portrait[name], atol=1e-3) for name in toon)
+    assert read_notes(stack / "domains/toon.safetensors")["options"]["start"] == "stack", "no place of this machine"
 
 
 def test_a_domain_of_another_shape_cannot_be_gone_on_with(made, tmp_path):

@@ -89,7 +89,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     ):  # fmt: skip
         return False
     frozen = frozen_names(source)
-    notes = {"options": options.model_dump(), "images": options.total_images, "frozen": sorted(frozen)}
+    notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
     save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=frozen)
     return True
 
