@@ -15,7 +15,7 @@ from cddfm.predictor import Predictor
 from cddfm.recipes.twins import drawing, load_twins
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.calibrate import calibrate, describe, seen_slopes
+from cddfm.stages.calibrate import calibrate, describe, trials_of
 from cddfm.stages.editor import ManipulatorStage, PredictorStage, estimator_lessons
 from cddfm.stages.sampling import measure_population
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
@@ -31,14 +31,14 @@ class RecipeOptions(Options):
 
     predictor_images: codes of the predictor's training; start_images: codes of the manipulators' start in style space (twins only);
     total_images: pictures of their last part. population: codes that statistics are measured on. pool, drawn: what twins start from
-    (recipes/twins.py). calibration: edits of each attribute on which gains are measured, beside what the estimator sees of `pairs`, drawn
-    pairs that it was not trained on; 0 leaves gains at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
+    (recipes/twins.py). pairs: of portraits and twins that the estimator was not trained on, by which gains are calibrated; 0 leaves gains
+    at 1. corrections: Newton steps of each later edit (manipulator.EditorNetworks).
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             predictor_images=16, start_images=16, start_batch=8, total_images=8, batch=4, predictor_hidden=(16,), manipulator_hidden=8,
-            population=32, drawn=16, pool=8, pairs=8, resolution=16, calibration=8,
+            population=32, drawn=16, pool=8, pairs=8, resolution=16,
         ),
         "small": {},
         "large": dict(
@@ -62,7 +62,6 @@ class RecipeOptions(Options):
     pool: int = 46_000
     pairs: int = 3_000
     learning_rate: float = 1e-3
-    calibration: int = 384
     corrections: int = 0
 
 
@@ -155,12 +154,11 @@ class _Twins:
 
     def finish(self, networks: EditorNetworks) -> None:
         """Calibration, if asked for."""
-        if self.options.calibration:
-            stack, samples = self.stack, self.options.calibration
+        if self.options.pairs:
+            stack = self.stack
             portraits, drawn = (
                 draw_pool(SOURCE, self.options.pairs, seed=FRESH_SEED, twins=twins, **drawing(stack, self.folders, self.options))
                 for twins in (False, True)
             )
-            seen = seen_slopes(stack.estimator, portraits, drawn, self.options.pairs)
-            names = stack.model.expression_names
-            calibrate(networks.manipulator, stack.generator, stack.estimator, self.twins, seen, names, samples)
+            trials = trials_of(self.twins, stack.estimator, portraits, drawn)
+            calibrate(networks.manipulator, stack.generator, stack.estimator, trials, stack.model.expression_names)

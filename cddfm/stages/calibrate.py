@@ -1,14 +1,15 @@
 """Calibration of edits: a manipulator that falls short of what is asked by a steady factor is asked for more by that factor.
 
-What an edit achieves is read off generated pictures by the estimator, which sees only a part of any change. How large a part is known from
-the world's own pictures, whose parameters are exact, and is divided out: where twins were drawn that change an attribute, from them,
-elsewhere from the differences between portraits (of which an estimator sees less where two attributes look alike, as light and
-skin do). The judge has no part in it.
+What an edit achieves is read off generated pictures by the estimator, which sees only a part of any change, and of a small change less
+than its part. How much it sees is known from the world's own pictures, whose parameters are exact: of a portrait and its twin, in which
+one attribute has changed. So the same change is asked for of the same people, and what is read of the edit is held beside what is read of
+the truth. The judge has no part in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -77,26 +78,48 @@ def mirrored(name: str) -> str:
     return name
 
 
+class Trial(NamedTuple):
+    """Changes of one attribute. s: codes of people; asked: the changes, raw units; seen: what the estimator reads of them in the world's
+    own pictures of these people, before and after."""
+
+    s: Float[Tensor, "edits style_dim"]
+    asked: Float[Tensor, "edits size"]
+    seen: Float[Tensor, "edits size"]
+
+
+@torch.no_grad()
+def trials_of(twins: Twins, estimator: Reconstructor, portraits: Pool, drawn: Pool, seed: int = 7) -> dict[str, Trial]:
+    """Attribute → edits of everybody in whom it changes, twice: as the encoder sees them and as the mapping draws them.
+
+    drawn: the portraits' twins, of which those serve in which a single attribute has changed; a change of light beside it is left to the
+    light. An attribute that none of them changes has no trial.
+    """
+    changes, randomness, found = what_changed(portraits, drawn, twins.layout), torch.Generator().manual_seed(seed), {}
+    for index, attribute in enumerate(ATTRIBUTES):
+        rows, part = (changes == index).nonzero()[:, 0], twins.layout.slices[attribute]
+        if len(rows):
+            asked = (drawn.params[rows] - portraits.params[rows])[:, part]
+            seen = (_read_pool(estimator, drawn, rows) - _read_pool(estimator, portraits, rows))[:, part]
+            found[attribute] = Trial(twins.starting(portraits, rows, randomness), asked.repeat(2, 1), seen.repeat(2, 1))
+    return found
+
+
 @torch.no_grad()
 def calibrate(
-    manipulator: Manipulator, generator: Generator, estimator: Reconstructor, twins: Twins, seen: Float[Tensor, " total"],
-    names: Sequence[str] = (), samples: int = 256, seed: int = 7,
-) -> dict[str, Float[Tensor, " size"]]:  # fmt: skip
-    """Set `manipulator.gains`; returns the slopes that were achieved before.
-
-    seen: what the estimator reads of true changes (`seen_slopes`). names: of the expressions. samples: edits of each attribute.
-    """
+    manipulator: Manipulator, generator: Generator, estimator: Reconstructor, trials: Mapping[str, Trial], names: Sequence[str] = ()
+) -> dict[str, Float[Tensor, " size"]]:
+    """Set `manipulator.gains`; returns the slopes that were achieved before, of every attribute that was tried. names: of the
+    expressions."""
     manipulator.gains.fill_(1.0)
     before = {}
-    for index, attribute in enumerate(ATTRIBUTES):
-        part = twins.layout.slices[attribute]
-        pairs = twins.draw(samples, torch.Generator().manual_seed(seed + index), attribute)
-        asked, unedited = pairs.change[:, part], _read(generator, estimator, pairs.s)[:, part]
+    for attribute, (s, asked, seen) in trials.items():
+        part = manipulator.layout.slices[attribute]
+        unedited = _read(generator, estimator, s)[:, part]
         shared, counts = sharing(attribute, asked.shape[1], names), told_apart(attribute, asked)
-        truth = slopes(asked * counts, asked * seen[part], shared)
+        truth = slopes(asked * counts, seen, shared)
         able = truth >= LEAST_SEEN
         for turn in range(ROUNDS):
-            got = _read(generator, estimator, manipulator.edit(pairs.s, {attribute: asked}))[:, part] - unedited
+            got = _read(generator, estimator, manipulator.edit(s, {attribute: asked}))[:, part] - unedited
             done = slopes(asked * counts, got, shared)
             if turn == 0:
                 before[attribute] = done
@@ -115,26 +138,6 @@ def told_apart(attribute: str, asked: Float[Tensor, "edits size"]) -> Float[Tens
         if carried.any():
             counts[~carried, ORDERS[1].start :] = 0.0
     return counts
-
-
-@torch.no_grad()
-def seen_slopes(estimator: Reconstructor, portraits: Pool, twins: Pool, samples: int) -> Float[Tensor, " total"]:
-    """Slope of the estimator's reading against the truth, per parameter, over pictures of the world: see the module.
-
-    twins: drawn ones, of the first portraits. samples: portraits, and pairs of each attribute, at most.
-    """
-    layout = estimator.layout
-    some = torch.arange(min(samples, len(portraits)))
-    truth, read = portraits.params[some], _read_pool(estimator, portraits, some)
-    seen = slopes(truth - truth.mean(dim=0), read - read.mean(dim=0), each(layout.total))
-    changes = what_changed(portraits.first(len(twins)), twins, layout)
-    for index, attribute in enumerate(ATTRIBUTES):
-        rows, part = (changes == index).nonzero()[:samples, 0], layout.slices[attribute]
-        if len(rows):
-            changed = (twins.params[rows] - portraits.params[rows])[:, part]
-            got = (_read_pool(estimator, twins, rows) - _read_pool(estimator, portraits, rows))[:, part]
-            seen[part] = slopes(changed * told_apart(attribute, changed), got, each(changed.shape[1]))
-    return seen
 
 
 def _read_pool(estimator: Reconstructor, pool: Pool, rows: Int[Tensor, " some"]) -> Float[Tensor, "some total"]:

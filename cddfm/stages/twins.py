@@ -17,7 +17,7 @@ from cddfm.data import EXPRESSIONS, Pool, acted_strength, carried_lights, traini
 from cddfm.errors import UserError
 from cddfm.params import ATTRIBUTES, GROUPS, FaceParams, ParamLayout
 from cddfm.stack import Stack
-from cddfm.stages.views import seen_of
+from cddfm.stages.views import SEEN_BATCH, seen_of
 from cddfm.world import VERSION
 from cddfm.world.codes import split
 from cddfm.worlds import World
@@ -121,6 +121,16 @@ class Twins:
         end = start + self.encoder.step(change)
         s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
         return Pairs(s, twin, params, change, edited)
+
+    @torch.no_grad()
+    def starting(self, pool: Pool, rows: Int[Tensor, " n"], randomness: torch.Generator) -> Float[Tensor, "2*n style_dim"]:
+        """Style codes of these people of a pool: as the encoder sees them in their portraits, then as the mapping draws their scene
+        codes."""
+        codes = pool.codes[rows]
+        encoded = torch.cat([self.encoder(pool.take(some)[0], pool.params[some]) for some in rows.split(SEEN_BATCH)])
+        noise = torch.randn(len(rows), self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
+        mapped = self.generator.map(latent_of(codes, noise, self.rotation))
+        return self.generator.styles(self.generator.broadcast(torch.cat([encoded, mapped])))
 
     def changed(
         self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator

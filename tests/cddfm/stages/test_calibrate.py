@@ -10,8 +10,8 @@ from cddfm.manipulator import Manipulator
 from cddfm.params import ATTRIBUTES, FaceParams
 from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import turn_light
-from cddfm.stages.calibrate import LEAST_SEEN, MOST, both_sides, calibrate, each, seen_slopes, sharing, slopes, told_apart
-from cddfm.stages.twins import Pairs, Twins
+from cddfm.stages.calibrate import LEAST_SEEN, MOST, Trial, both_sides, calibrate, each, sharing, slopes, told_apart, trials_of
+from cddfm.stages.twins import Twins
 from stylespace.generator import Generator
 from tests.cddfm.standins import random_params, small_model
 
@@ -46,7 +46,7 @@ class HalfHearted(Manipulator):
 
     def __init__(self, done):
         nn.Module.__init__(self)
-        self.done, self.gains = done, torch.ones(LAYOUT.total)
+        self.layout, self.done, self.gains = LAYOUT, done, torch.ones(LAYOUT.total)
 
     def edit(self, s, deltas):
         edited = s.clone()
@@ -56,29 +56,21 @@ class HalfHearted(Manipulator):
         return edited
 
 
-class Exact(Twins):
-    layout = LAYOUT
-
-    def __init__(self):
-        """No generator, no world."""
-
-    def draw(self, count, randomness, attribute):
-        change = torch.zeros(count, LAYOUT.total)
-        part = LAYOUT.slices[attribute]
-        change[:, part] = torch.randn(count, part.stop - part.start, generator=randomness)
-        s = torch.randn(count, LAYOUT.total, generator=randomness)
-        return Pairs(s, s + change, s, change, change[:, :6] != 0)
-
-
 def portraits_of(flat, monkeypatch):
     """Pools whose pictures are their parameters."""
     monkeypatch.setattr(Pool, "take", lambda self, rows: (self.params[rows][:, None, None, :].expand(-1, 3, 1, -1), self.params[rows]))
     return Pool(torch.zeros(len(flat), 3, 1, 1, dtype=torch.uint8), flat, torch.zeros(len(flat), 2))
 
 
-def run(done, seen):
-    manipulator = HalfHearted(done)
-    before = calibrate(manipulator, Copying(), Estimator(seen), Exact(), torch.full((LAYOUT.total,), seen), samples=64)
+def trial(attribute, seen, randomness):
+    asked = torch.randn(64, LAYOUT.sizes[attribute], generator=randomness)
+    return Trial(torch.randn(64, LAYOUT.total, generator=randomness), asked, seen * asked)
+
+
+def run(done, seen, tried=ATTRIBUTES):
+    manipulator, randomness = HalfHearted(done), torch.Generator().manual_seed(0)
+    trials = {attribute: trial(attribute, seen, randomness) for attribute in tried}
+    before = calibrate(manipulator, Copying(), Estimator(seen), trials)
     return manipulator.gains, before
 
 
@@ -90,6 +82,12 @@ def test_what_falls_short_is_asked_for_more():
     assert (gains[LAYOUT.slices["translation"]] == 1).all()
 
 
+def test_what_is_not_tried_keeps_its_gain():
+    gains, before = run(0.8, 0.7, tried=["pose"])
+    assert before.keys() == {"pose"}
+    assert (gains[POSE] != 1).all() and (gains[: POSE.start] == 1).all() and (gains[POSE.stop :] == 1).all()
+
+
 def test_no_factor_is_beyond_the_limit():
     assert run(0.4, 0.9)[0].max() <= MOST
 
@@ -99,31 +97,47 @@ def test_what_is_not_seen_keeps_its_gain():
     assert torch.allclose(run(0.8, 1.1 * LEAST_SEEN)[0][POSE], torch.full((3,), 1.25), atol=1e-3)
 
 
-class Confused(Reconstructor):
-    """Takes half of what it sees of skin for shade: the light that it reads is too low by half of the first albedo number."""
-
-    def __init__(self):
-        nn.Module.__init__(self)
-        self.layout = LAYOUT
+class Squaring(Estimator):
+    """Sees less of small changes than of large ones."""
 
     def forward(self, images):
-        flat = images[:, 0, 0].clone()
-        flat[:, LAYOUT.slices["light"]] -= 0.5 * flat[:, LAYOUT.slices["albedo"].start, None]
-        return FaceParams.unflatten(LAYOUT, flat)
+        flat = images[:, 0, 0]
+        return FaceParams.unflatten(LAYOUT, self.seen * flat * flat.abs())
 
 
-def test_what_is_seen_of_true_changes_comes_from_twins_where_there_are_any(monkeypatch):
-    light, albedo, pose = (LAYOUT.slices[name] for name in ("light", "albedo", "pose"))
-    flat = random_params(MODEL, 64).flatten()
-    flat[:, light] = flat[:, albedo.start, None]  # who is darker stands in the shade
-    other = flat[:40].clone()
+def test_edits_are_held_beside_changes_of_their_own_size():
+    manipulator, estimator, randomness = HalfHearted(1.0), Squaring(0.8), torch.Generator().manual_seed(0)
+    asked = 0.3 * torch.rand(64, 3, generator=randomness)
+    s = torch.zeros(64, LAYOUT.total)
+    calibrate(manipulator, Copying(), estimator, {"pose": Trial(s, asked, 0.8 * asked * asked.abs())})
+    assert torch.allclose(manipulator.gains[POSE], torch.ones(3), atol=1e-4), "what is done whole is not stretched"
+
+
+class Starting(Twins):
+    layout = LAYOUT
+
+    def __init__(self):
+        """No generator, no world."""
+
+    def starting(self, pool, rows, randomness):
+        return pool.params[rows].repeat(2, 1)
+
+
+def test_trials_are_pairs_in_which_one_attribute_changes(monkeypatch):
+    light, pose = LAYOUT.slices["light"], POSE
+    flat = random_params(MODEL, 40).flatten()
+    other = flat.clone()
     other[:, light] += torch.randn(40, 1, generator=torch.Generator().manual_seed(1))
-    other[20:, pose] += 5.0  # two at once teach nothing
-    portraits, twins = portraits_of(flat, monkeypatch), portraits_of(other, monkeypatch)
-    seen = seen_slopes(Confused(), portraits, twins, 64)
-    assert torch.allclose(seen[light], torch.ones(27), atol=1e-4)
-    assert torch.allclose(seen[pose], torch.ones(3), atol=1e-4)
-    assert torch.allclose(seen_slopes(Confused(), portraits, twins.first(0), 64)[light], torch.full((27,), 0.5), atol=1e-4)
+    other[20:30, pose] += 0.5
+    other[30:, pose] += 0.5
+    other[30:, LAYOUT.slices["identity"]] += 1.0  # two at once teach nothing
+    trials = trials_of(Starting(), Estimator(0.5), portraits_of(flat, monkeypatch), portraits_of(other, monkeypatch))
+    assert trials.keys() == {"light", "pose"}
+    assert torch.equal(trials["light"].s, flat[:20].repeat(2, 1)) and torch.equal(trials["pose"].s, flat[20:30].repeat(2, 1))
+    for part, trial in ((light, trials["light"]), (pose, trials["pose"])):
+        assert trial.asked.shape == (len(trial.s), part.stop - part.start)
+        assert torch.allclose(trial.seen, 0.5 * trial.asked, atol=1e-5)
+    assert torch.allclose(trials["pose"].asked, torch.full((20, 3), 0.5), atol=1e-5)
 
 
 def test_slopes():

@@ -13,6 +13,7 @@ from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_po
 from cddfm.stages.twins import Twins, what_changed
 from cddfm.world import CODE_DIM, sample_codes
 from cddfm.worlds import ProceduralWorld
+from domains.codes import code_rotation, latent_of
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 
@@ -69,6 +70,17 @@ def test_pairs_depend_on_the_generator_of_randomness_only(twins):
     one, two = (twins.draw(8, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(one.s, two.s)
     assert torch.equal(one.change, two.change)
+
+
+def test_people_of_a_pool_start_as_they_are_seen_and_as_they_are_mapped(twins, generator, encoder):
+    codes, rows = sample_codes(range(6)), torch.tensor([4, 1])
+    images = torch.randint(256, (6, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pool = Pool(images, WORLD.params(codes).flatten(), codes)
+    s = twins.starting(pool, rows, torch.Generator().manual_seed(1))
+    encoded = encoder(pool.take(rows)[0], pool.params[rows])
+    noise = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
+    mapped = generator.map(latent_of(codes[rows], noise, code_rotation(generator.z_dim)))
+    assert torch.allclose(s, generator.styles(generator.broadcast(torch.cat([encoded, mapped]))), atol=1e-5)
 
 
 def test_half_of_the_pairs_start_from_encoded_pictures(generator, encoder):
