@@ -64,10 +64,6 @@ class Pool:
     def to(self, device: torch.device | str) -> Pool:
         return Pool(self.images.to(device), self.params.to(device), self.codes.to(device))
 
-    def first(self, count: int) -> Pool:
-        """The first so many."""
-        return Pool(self.images[:count], self.params[:count], self.codes[:count])
-
     def whole(self) -> Pool:
         """The same with its pictures in one tensor."""
         return Pool(torch.cat(self.images.parts), self.params, self.codes) if isinstance(self.images, Gathered) else self

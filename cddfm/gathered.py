@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import overload
 
 import torch
 from jaxtyping import Int
@@ -29,20 +28,8 @@ class Gathered:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    @overload
-    def __getitem__(self, rows: slice) -> Gathered | Tensor: ...
-
-    @overload
-    def __getitem__(self, rows: Int[Tensor, " some"]) -> Tensor: ...
-
-    def __getitem__(self, rows: slice | Tensor) -> Gathered | Tensor:
-        """A slice without steps is a view; rows by their numbers, from 0 and on any device, are a new tensor."""
-        if isinstance(rows, slice):
-            first, last, step = rows.indices(len(self))
-            if step != 1:
-                raise ValueError(f"slices of gathered tensors take every row, not every one in {step}")
-            begins = [0, *self.ends[:-1].tolist()]
-            return gather([part[max(first - begin, 0) : max(last - begin, 0)] for part, begin in zip(self.parts, begins, strict=True)])
+    def __getitem__(self, rows: Int[Tensor, " some"]) -> Tensor:
+        """Rows by their numbers, from 0 and on any device: a new tensor."""
         rows = rows.cpu()
         if len(rows) == 0:
             return self.parts[0][:0]
@@ -57,7 +44,6 @@ class Gathered:
 
 
 def gather(tensors: Sequence[Tensor | Gathered]) -> Gathered | Tensor:
-    """All of their rows that there are; one tensor as it is."""
+    """All of their rows; one tensor as it is."""
     parts = [part for tensor in tensors for part in (tensor.parts if isinstance(tensor, Gathered) else [tensor])]
-    filled = [part for part in parts if len(part)] or parts[:1]
-    return filled[0] if len(filled) == 1 else Gathered(filled)
+    return parts[0] if len(parts) == 1 else Gathered(parts)

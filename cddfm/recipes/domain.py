@@ -70,9 +70,9 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
+    begin = earlier(Path(options.start), options.domain, source).to(device) if options.start else source
     shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
-    begin = earlier(Path(options.start), options.domain, source).to(device) if options.start else source
     torch.manual_seed(options.seed)
     if options.paired:
         estimator = estimator_of(folders.stack, device)

@@ -113,8 +113,7 @@ class Twins:
         sizes = torch.tensor(list(self.layout.sizes.values()), device=codes.device)
         columns = torch.repeat_interleave(edited, sizes, dim=1, output_size=self.layout.total)
         change = torch.where(columns, after - params, 0.0)
-        noise = torch.randn(count, self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
-        start = self.generator.map(latent_of(codes, noise, self.rotation))
+        start = self._mapped(codes, randomness)
         if encoded:
             told = self.encoder.step(params[:encoded] - self.encoder.mean)
             start = torch.cat([self.seen[chosen] + told, start[encoded:]])
@@ -126,11 +125,9 @@ class Twins:
     def starting(self, pool: Pool, rows: Int[Tensor, " n"], randomness: torch.Generator) -> Float[Tensor, "2*n style_dim"]:
         """Style codes of these people of a pool: as the encoder sees them in their portraits, then as the mapping draws their scene
         codes."""
-        codes = pool.codes[rows]
         encoded = torch.cat([self.encoder(pool.take(some)[0], pool.params[some]) for some in rows.split(SEEN_BATCH)])
-        noise = torch.randn(len(rows), self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
-        mapped = self.generator.map(latent_of(codes, noise, self.rotation))
-        return self.generator.styles(self.generator.broadcast(torch.cat([encoded, mapped])))
+        w = torch.cat([encoded, self._mapped(pool.codes[rows], randomness)])
+        return self.generator.styles(self.generator.broadcast(w))
 
     def changed(
         self, codes: Float[Tensor, "batch code"], edited: Bool[Tensor, "batch groups"], randomness: torch.Generator
@@ -158,6 +155,11 @@ class Twins:
         draws = torch.rand(len(before), 3, generator=randomness).to(self.device)
         light = carried_lights(before.light, 2 * draws[:, :2] - 1)
         return after.replace(light=torch.where(draws[:, 2:] < CARRIED_SHARE, light, after.light))
+
+    def _mapped(self, codes: Float[Tensor, "n code"], randomness: torch.Generator) -> Float[Tensor, "n w_dim"]:
+        """What the mapping makes of scene codes, and of noise where they leave things open."""
+        noise = torch.randn(len(codes), self.generator.z_dim - codes.shape[1], generator=randomness).to(self.device)
+        return self.generator.map(latent_of(codes, noise, self.rotation))
 
     def _fresh(self, count: int, randomness: torch.Generator) -> Float[Tensor, "count code"]:
         first = int(torch.randint(2**40, (), generator=randomness))

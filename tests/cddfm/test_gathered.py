@@ -18,15 +18,12 @@ def parts_of(lengths):
 
 
 @given(LENGTHS, st.data())
-def test_rows_and_slices_are_those_of_the_whole(lengths, data):
+def test_rows_are_those_of_the_whole(lengths, data):
     whole, parts = parts_of(lengths)
     gathered = gather(parts)
     assert gathered.shape == whole.shape and len(gathered) == len(whole)
     rows = torch.tensor(data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=8)) if len(whole) else [], dtype=torch.long)
     assert torch.equal(gathered[rows], whole[rows])
-    first, last = data.draw(st.integers(0, len(whole))), data.draw(st.integers(0, len(whole)))
-    some = gathered[first:last]
-    assert torch.equal(some[torch.arange(len(some))], whole[first:last])
 
 
 def test_gathering_what_is_gathered_copies_nothing():
@@ -43,11 +40,6 @@ def test_rows_that_are_not_there_are_refused(rows):
         gather(parts_of([2, 3, 4])[1])[torch.tensor(rows)]
 
 
-def test_slices_with_steps_are_refused():
-    with pytest.raises(ValueError, match="one in 2"):
-        gather(parts_of([2, 3])[1])[::2]
-
-
 def test_pools_from_files_are_joined_without_reading_them(tmp_path):
     def drawn(number):
         return {"images": torch.full((3, 3, 4, 4), number, dtype=torch.uint8), "params": torch.zeros(3, 2), "codes": torch.zeros(3, 1)}
@@ -60,6 +52,5 @@ def test_pools_from_files_are_joined_without_reading_them(tmp_path):
     joined = join(pool(0), pool(255))
     images, params = joined.take(torch.tensor([5, 0]))
     assert images.amin(dim=(1, 2, 3)).tolist() == [1, -1] and params.shape == (2, 2)
-    assert joined.first(4).take(torch.tensor([3]))[0].min() == 1
     assert torch.equal(joined.whole().images, torch.cat(joined.images.parts))
     assert joined.reduced(2).images.shape == (6, 3, 2, 2)

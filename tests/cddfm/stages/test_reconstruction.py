@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cddfm.data import Pool
 from cddfm.reconstruct import Reconstructor
 from cddfm.stages.augment import Strength
 from cddfm.stages.reconstruction import ReconstructionStage
@@ -53,5 +54,6 @@ def test_changes_are_read_where_pairs_differ(egg):
 @pytest.mark.parametrize(("batch", "twins"), [(3, 24), (4, 12)])
 def test_pictures_come_in_pairs(egg, batch, twins):
     network, pool = Reconstructor("plain", 16, SIZES, width=8, hidden=16), small_pool(egg)
+    fewer = Pool(pool.images[:twins], pool.params[:twins], pool.codes[:twins])
     with pytest.raises(ValueError, match="pairs"):
-        ReconstructionStage(network=network, model=egg, pools=[pool], twins=[pool.first(twins)], total_images=16, batch=batch)
+        ReconstructionStage(network=network, model=egg, pools=[pool], twins=[fewer], total_images=16, batch=batch)

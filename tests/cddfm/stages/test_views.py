@@ -59,7 +59,7 @@ def test_every_epoch_shows_every_row_once():
 def test_varied_codes_keep_what_was_seen_and_are_told_exactly():
     torch.manual_seed(0)
     encoder, pool = Encoder(8, w_dim=12, width=8, hidden=8, facts=LAYOUT.total), numbered(0, 6)
-    parts = pool.first(4), Pool(pool.images[4:], pool.params[4:], pool.codes[4:])
+    parts = [Pool(pool.images[some], pool.params[some], pool.codes[some]) for some in (slice(4), slice(4, None))]
     codes, w = known_codes(encoder, WORLD, parts, 2, torch.Generator().manual_seed(1))
     assert len(codes) == len(w) == 18
     assert torch.equal(codes[:6], pool.codes)
