@@ -8,23 +8,31 @@ from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 
 
 def textures(count: int) -> torch.Tensor:
-    return torch.randn(count, 3, 32, 32).tanh()
+    return interpolate(torch.randn(count, 3, 16, 16).tanh(), scale_factor=2.0)
 
 
 def blurred(images: torch.Tensor) -> torch.Tensor:
-    return interpolate(avg_pool2d(images, 2), scale_factor=2.0)
+    return interpolate(avg_pool2d(images, 4), scale_factor=4.0)
 
 
 def test_one_score_for_every_eighth_pixel():
     assert PatchCritic(width=8)(torch.zeros(2, 3, 64, 128)).shape == (2, 1, 8, 16)
 
 
-def test_a_score_is_about_54_pixels_a_side():
+def test_a_score_is_about_60_pixels_a_side():
     torch.manual_seed(0)
     images = torch.randn(1, 3, 128, 128).requires_grad_()
     (slope,) = torch.autograd.grad(PatchCritic(width=8)(images)[0, 0, 8, 8], images)
     rows, columns = slope.abs().sum(dim=(0, 1)).nonzero().T
-    assert (int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1) == (54, 54)
+    assert (int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1) == (60, 60)
+
+
+def test_what_is_finer_than_two_pixels_is_not_its_business():
+    torch.manual_seed(0)
+    critic, images, fine = PatchCritic(width=8).eval(), torch.randn(1, 3, 64, 64), torch.ones(64, 64)
+    fine[1::2] *= -1
+    assert torch.allclose(critic(images + 0.1 * fine), critic(images), atol=1e-4)
+    assert not torch.allclose(critic(images + 0.1), critic(images), atol=1e-2)
 
 
 def test_losses_at_known_scores():
