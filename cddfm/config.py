@@ -44,6 +44,21 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _entries(text: str) -> dict[str, str]:
+    """`toon=12000,clay=4000` → its entries. Raises UserError for a part without `=`."""
+    entries = {}
+    for part in _parts(text):
+        name, separator, value = part.partition("=")
+        if not separator:
+            raise UserError(f"{text!r} needs name=value in each of its parts, got {part!r}")
+        entries[name.strip()] = value.strip()
+    return entries
+
+
+FORMS = {tuple: _parts, dict: _entries}
+"""Kind of an option → what its text is taken apart by, where it is more than one value."""
+
+
 def resolve(kind: type[OptionsKind], preset: str, assignments: Sequence[str] = ()) -> OptionsKind:
     """Defaults ← preset ← `key=value` assignments. Raises UserError for an unknown preset or key, or a value that does not fit."""
     if preset not in kind.presets:
@@ -55,7 +70,8 @@ def resolve(kind: type[OptionsKind], preset: str, assignments: Sequence[str] = (
             raise UserError(f"--set needs key=value, got {assignment!r}")
         if key not in kind.model_fields:
             raise UserError(f"there is no option {key!r}: {nearest(key, list(kind.model_fields))}")
-        values[key] = _parts(value) if get_origin(kind.model_fields[key].annotation) is tuple else value
+        form = FORMS.get(get_origin(kind.model_fields[key].annotation))
+        values[key] = form(value) if form else value
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 
@@ -20,26 +20,28 @@ from cddfm.worlds import world_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
 
+Style = Literal["toon", "clay", "painting", "sketch"]
+
 ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 """Other architecture, other seed: what judges an edit shares nothing with what trained it."""
 
 
 class RecipeOptions(Options):
     """resolution: pixels a side of what either look sees. drawn: of the drawn portraits, which the first look sees reduced, and from which
-    the second takes faces. pool: how many of them, each with its twin. styled: how many of every other style in `styles`; a pair of a batch
-    comes from a style as often as there are pictures of it. total_images, close_images: of the first look, and of the second; none for one
-    that stays as it is. start: folder of a stack whose network of the same role and shape this training goes on from, though it may have
-    taken faces from smaller pictures."""
+    the second takes faces. pool: how many of them, each with its twin. styled: how many of other styles; a pair of a
+    batch comes from a style as often as there are pictures of it. total_images, close_images: of the first look, and of the second; none
+    for one that stays as it is. start: folder of a stack whose network of the same role and shape this training goes on from, though it may
+    have taken faces from smaller pictures."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, drawn=16, pool=32, styled=32, styles=("toon",), total_images=32, close_images=32, batch=16,
+            resolution=16, drawn=16, pool=32, styled={"toon": 32}, total_images=32, close_images=32, batch=16,
             width=8, hidden=16, close_width=8, close_hidden=16,
         ),
         "small": {},
         "large": dict(
-            resolution=128, drawn=256, pool=60_000, styled=15_000, total_images=1_500_000, close_images=1_500_000, batch=128, width=48,
-            hidden=512, close_width=32,
+            resolution=128, drawn=256, pool=60_000, styled=dict.fromkeys(get_args(Style), 15_000), total_images=1_500_000,
+            close_images=1_500_000, batch=128, width=48, hidden=512, close_width=32,
         ),
     }  # fmt: skip
 
@@ -47,8 +49,7 @@ class RecipeOptions(Options):
     resolution: int = 64
     drawn: int = 128
     pool: int = 46_000
-    styled: int = 4_000
-    styles: tuple[str, ...] = ("toon", "clay", "painting", "sketch")
+    styled: dict[Style, int] = {"toon": 12_000, "clay": 4_000, "painting": 4_000, "sketch": 4_000}
     total_images: int = 300_000
     close_images: int = 600_000
     batch: int = 32
@@ -64,7 +65,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     """Writes estimator.safetensors or judge.safetensors into the stack; True when finished."""
     world = world_of(folders.stack)
     model = world.model.to(device)
-    wanted = {SOURCE: options.pool} | dict.fromkeys(options.styles, options.styled)
+    wanted = {SOURCE: options.pool} | options.styled
     pools, twins = (
         [
             draw_pool(style, count, options.drawn, device, folders.pools, world=world, twins=twin)

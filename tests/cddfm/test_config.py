@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -11,6 +11,8 @@ class Sample(Options):
     total_images: int = 100
     batch: int = 8
     rate: float = 0.1
+    styles: tuple[str, ...] = ()
+    counts: dict[Literal["toon", "clay"], int] = {"toon": 1}
 
 
 def test_presets_and_assignments_are_layered():
@@ -25,11 +27,19 @@ def test_presets_and_assignments_are_layered():
         ("tiny", ["rat=1"], "did you mean 'rate'"),
         ("tiny", ["rate"], "needs key=value"),
         ("tiny", ["batch=many"], "batch='many' does not fit"),
+        ("tiny", ["counts=toon"], "needs name=value in each of its parts, got 'toon'"),
+        ("tiny", ["counts=tooon=3"], "tooon"),
     ],
 )
 def test_mistakes_get_one_helpful_sentence(preset, assignments, message):
     with pytest.raises(UserError, match=message):
         resolve(Sample, preset, assignments)
+
+
+def test_several_values_are_joined_by_commas():
+    options = resolve(Sample, "small", ["styles=toon, clay", "counts=toon=3,clay=4"])
+    assert (options.styles, options.counts) == (("toon", "clay"), {"toon": 3, "clay": 4})
+    assert resolve(Sample, "small", ["counts="]).counts == {}
 
 
 def test_options_are_frozen():

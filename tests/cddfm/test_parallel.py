@@ -14,7 +14,7 @@ from cddfm.parallel import ALONE, joined, team
 from tests.cddfm.team_worker import Regression, Toy
 
 COMMAND = ["train-reconstruction", "--preset", "tiny", "--device", "cpu", "--set", "role=judge"]
-FEW = ["--set", "pool=8", "--set", "styled=4", "--set", "batch=8"]
+FEW = ["--set", "pool=8", "--set", "styled=toon=4", "--set", "batch=8"]
 
 
 @pytest.fixture(scope="module")
