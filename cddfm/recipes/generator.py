@@ -55,8 +55,8 @@ class RecipeOptions(Options):
         ),
         "small": {},
         "large": dict(
-            resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=60_000,
-            warm_images=600_000, mapping_pool=200_000, twins=60_000, total_images=1_400_000, batch=64,
+            resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=90_000,
+            warm_images=600_000, mapping_pool=200_000, twins=90_000, total_images=1_400_000, batch=64,
             channel_base=16384, channel_max=512, channel_min=1, w_dim=512, z_dim=512, mapping_width=512,
         ),
     }  # fmt: skip
@@ -64,15 +64,15 @@ class RecipeOptions(Options):
     resolution: int = 128
     drawn: int = 128
     grow: tuple[tuple[int, float], ...] = ((16, 0.1), (32, 0.3), (64, 0.6))
-    pool: int = 46_000
+    pool: int = 90_000
     start: str = ""
     start_images: int = 8_000
     warm_images: int = 250_000
     mapping_images: int = 5_000_000
-    mapping_pool: int = 46_000
+    mapping_pool: int = 90_000
     mapping_batch: int = 256
-    varied: int = 7
-    twins: int = 46_000
+    varied: int = 3
+    twins: int = 90_000
     total_images: int = 250_000
     batch: int = 8
     z_dim: int = 384

@@ -40,7 +40,7 @@ class RecipeOptions(Options):
         ),
         "small": {},
         "large": dict(
-            resolution=128, drawn=256, pool=60_000, styled=dict.fromkeys(get_args(Style), 15_000), total_images=1_500_000,
+            resolution=128, drawn=256, pool=90_000, styled=dict.fromkeys(get_args(Style), 15_000), total_images=1_500_000,
             close_images=1_500_000, batch=128, width=48, hidden=512, close_width=32,
         ),
     }  # fmt: skip
@@ -48,7 +48,7 @@ class RecipeOptions(Options):
     role: Literal["estimator", "judge"] = "estimator"
     resolution: int = 64
     drawn: int = 128
-    pool: int = 46_000
+    pool: int = 90_000
     styled: dict[Style, int] = {"toon": 12_000, "clay": 4_000, "painting": 4_000, "sketch": 4_000}
     total_images: int = 300_000
     close_images: int = 600_000
