@@ -16,7 +16,8 @@ from benchmarks import machine
 from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import take_turns
 from cddfm.report import say, show_table
-from cddfm.world import STYLES, draw, sample_codes, scene
+from cddfm.styles import STYLES
+from cddfm.world import draw, sample_codes, scene
 
 GOALS = {"portrait": {128: 40.0}}
 """Pictures per second on two cores, by style and resolution."""

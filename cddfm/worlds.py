@@ -15,6 +15,7 @@ from cddfm.errors import UserError
 from cddfm.head import build_head
 from cddfm.morphable import MorphableModel, load, save_model
 from cddfm.params import FaceParams
+from cddfm.styles import STYLES
 
 MODEL_FILE = "morphable.safetensors"
 """In a stack folder: the model that its networks know; without it they know the built-in head."""
@@ -48,12 +49,7 @@ class ProceduralWorld:
     """The built-in head with all that belongs to a person."""
 
     key = ""
-
-    @cached_property
-    def styles(self) -> tuple[str, ...]:
-        from cddfm.world import STYLES
-
-        return tuple(STYLES)
+    styles = STYLES
 
     @cached_property
     def model(self) -> MorphableModel:

@@ -60,7 +60,7 @@ class Joint:
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images))
-        seen, facts, images = self.views(position, self.batch, generator)
+        seen, facts, images, *_ = self.views(position, self.batch, generator)
         w = self.encoder(seen, facts)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise="none")
         metrics = self.likeness.descend(self.optimizers["generator"], made, images)

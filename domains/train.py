@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,9 +21,23 @@ from stylespace.generator import Generator
 from stylespace.objectives import middle_weight, picture_loss
 from stylespace.schedule import rate_at
 
-Views = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor, Tensor]]
-"""(position, count, generator) → pictures in [−1, 1] that the encoder sees; facts [count, facts] that it is told, in one round for these
-pictures or in two; and the pictures [count, 3, R, R] that are to come of both."""
+
+class Lesson(NamedTuple):
+    """What is to be learned of `count` pictures. codes: the scene codes that they are of. beyond: what is so of the pictures' facts and not
+    of their codes', as a difference of facts."""
+
+    seen: Float[Tensor, "some 3 R R"]
+    """in [−1, 1]: what the encoder sees"""
+    facts: Float[Tensor, "count facts"]
+    """what it is told, in one round for the pictures that it sees or in two"""
+    images: Float[Tensor, "count 3 R R"]
+    """what is to come of both"""
+    codes: Float[Tensor, "count code"]
+    beyond: Float[Tensor, "count facts"]
+
+
+Views = Callable[[int, int, torch.Generator], Lesson]
+"""(position, count, generator) → the lesson of images [position, position + count)."""
 
 ENCODER_SHARE = 0.25
 """Of the generator's learning rate: the encoder's layers are not equalised."""
@@ -65,7 +80,7 @@ class WarmStart:
         return next((size for size, end in self.grow if position < end * self.total_images), self.generator.resolution)
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        seen, facts, images = self.views(position, self.batch, generator)
+        seen, facts, images, *_ = self.views(position, self.batch, generator)
         resolution = self.resolution_at(position)
         optimizer = self.optimizers["generator"]
         set_rates(optimizer, rate_at(position, self.total_images))
@@ -95,7 +110,7 @@ class EncoderStart:
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        seen, facts, images = self.views(position, self.batch, generator)
+        seen, facts, images, *_ = self.views(position, self.batch, generator)
         optimizer = self.optimizers["encoder"]
         set_rates(optimizer, rate_at(position, self.total_images))
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(self.encoder(seen, facts))))

@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
+from cddfm.styles import STYLES
+
 world = typer.Typer(help="The procedural world that everything is trained on.", no_args_is_help=True)
 
 Resolution = Annotated[int, typer.Option(min=16, max=1024, help="Pixels per side of one portrait.")]
 Seed = Annotated[int, typer.Option(min=0, help="The first portrait; portrait k has seed + k.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Style = Annotated[str, typer.Option(help="Styles of the world: portrait, toon, clay, painting, sketch; several with commas, or all.")]
+Style = Annotated[str, typer.Option(help=f"Styles of the world: {', '.join(STYLES)}; several with commas, or all.")]
 
 
 def _styles(wanted: str) -> tuple[str, ...]:
     from cddfm.config import nearest
     from cddfm.errors import UserError
-    from cddfm.world import STYLES
 
     names = STYLES if wanted == "all" else tuple(dict.fromkeys(name.strip() for name in wanted.split(",")))
     for name in names:

@@ -18,7 +18,9 @@ from cddfm.recipes.generator import estimator_of, likeness_by
 from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
-from cddfm.stages.views import shuffled
+from cddfm.stages.views import beyond, shuffled
+from cddfm.worlds import World
+from domains.codes import latents
 from domains.finetune import Finetune, drawing_like, frozen_names
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
@@ -26,6 +28,9 @@ from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
+
+MAPPED = 0.5
+"""Of a domain's lessons, how many have the mapping's codes: sampled faces have such codes, and photographs the encoder's."""
 
 
 class RecipeOptions(Options):
@@ -78,7 +83,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
-        pairs = pairs_of(source, stack.encoder, both(SOURCE, options.pool, shared), pool, options.seed)
+        pairs = pairs_of(source, stack.encoder, stack.world, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(begin, likeness, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, begin, pool)
@@ -123,9 +128,10 @@ def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: 
     )  # fmt: skip
 
 
-def pairs_of(generator: Generator, encoder: Encoder, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
-    """Codes that the encoder gives the portraits, and the domain's pictures of the same scenes. Both pools are portraits and their twins;
-    the second half of a batch are the twins of the first, whose codes differ by what is told alone."""
+def pairs_of(generator: Generator, encoder: Encoder, world: World, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
+    """Codes that the encoder gives the portraits or, as often, the mapping gives their scene codes, and the domain's pictures of the same
+    scenes. Both pools are portraits and their twins; the second half of a batch are the twins of the first, whose codes differ by what is
+    told alone where they are the encoder's, and by the scene codes where they are the mapping's."""
     rows_at = shuffled(len(portraits), seed)
 
     @torch.no_grad()
@@ -133,8 +139,12 @@ def pairs_of(generator: Generator, encoder: Encoder, portraits: Pool, pictures: 
         rows = rows_at(position // 2, count // 2)
         twins = (rows + len(portraits) // 2) % len(portraits)
         (seen, facts), (_, others) = portraits.take(rows), portraits.take(twins)
-        w = encoder(seen, torch.cat([facts, others]))
-        return generator.styles(generator.broadcast(w)), pictures.take(torch.cat([rows, twins]))[0]
+        told, both_rows = torch.cat([facts, others]), torch.cat([rows, twins])
+        codes = portraits.codes[both_rows.to(portraits.codes.device)]
+        mapped = generator.map(latents(codes, len(rows), generator.z_dim, randomness)) + encoder.step(beyond(world, codes, told))
+        by_code = (torch.rand(len(rows), 1, generator=randomness) < MAPPED).repeat(2, 1).to(mapped.device)
+        w = torch.where(by_code, mapped, encoder(seen, told))
+        return generator.styles(generator.broadcast(w)), pictures.take(both_rows)[0]
 
     return pairs
 

@@ -1,4 +1,5 @@
-"""`train-generator`: the world's portraits and their twins → generator and encoder (domains.train, domains.joint, domains.mapping)."""
+"""`train-generator`: the world's portraits and their twins → generator and encoder (domains.train, domains.joint, domains.mapping,
+domains.together)."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from domains.joint import Joint
 from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
+from domains.together import Together
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
 from stylespace.continued import continue_generator, fade_in
@@ -41,7 +43,8 @@ class RecipeOptions(Options):
     drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. mapping_pool: of how many portraits, the
     pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
     StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
-    the encoder is as large as the estimator that it starts from. middle: how much more the picture's middle counts in picture losses.
+    the encoder is as large as the estimator that it starts from. together_images: of the last stage, in which the mapping learns by
+    pictures beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses.
     attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
     a share of the picture loss's. changes, readings, crowding: weights there of what changes from twin to twin in pictures and in what the
     estimator reads of them, and of how its features are distributed; 0 for none.
@@ -50,13 +53,13 @@ class RecipeOptions(Options):
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
             resolution=16, drawn=16, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
-            mapping_batch=32, mapping_pool=40, varied=1, twins=16, total_images=16, batch=8,
+            mapping_batch=32, mapping_pool=40, varied=1, twins=16, total_images=16, together_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, channel_min=1, mapping_layers=2, mapping_width=192,
         ),
         "small": {},
         "large": dict(
             resolution=256, drawn=256, grow=((16, 0.1), (32, 0.25), (64, 0.5), (128, 0.7)), pool=90_000,
-            warm_images=600_000, mapping_pool=200_000, twins=90_000, total_images=1_400_000, batch=64,
+            warm_images=600_000, mapping_pool=200_000, twins=90_000, total_images=1_400_000, together_images=400_000, batch=64,
             channel_base=16384, channel_max=512, channel_min=1, w_dim=512, z_dim=512, mapping_width=512,
         ),
     }  # fmt: skip
@@ -74,6 +77,7 @@ class RecipeOptions(Options):
     varied: int = 3
     twins: int = 90_000
     total_images: int = 250_000
+    together_images: int = 100_000
     batch: int = 8
     z_dim: int = 384
     w_dim: int = 256
@@ -106,7 +110,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
     shared = dict(resolution=options.resolution, device=device, cache=folders.pools, world=world, drawn=options.drawn)
     portraits, twins = draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared)
-    views = twin_views(portraits, twins, estimator, options.seed)
+    views = twin_views(portraits, twins, estimator, world, options.seed)
     torch.manual_seed(options.seed)
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
@@ -144,18 +148,32 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         ):
             return False
     attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
-    likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
-    joint = Joint(generator, encoder, likeness, views, options.batch, options.total_images, options.rate / 2)
-    generator, encoder = joint.average, joint.average_encoder
-    if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
-        return False
-    learned = draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins
-    codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
-    fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
-    fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
-    if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
-        return False
-    notes = {"options": options.record(), "images": options.warm_images + options.total_images, "world": VERSION}
+
+    def likeness() -> Likeness:
+        return likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
+
+    if options.total_images:
+        joint = Joint(generator, encoder, likeness(), views, options.batch, options.total_images, options.rate / 2)
+        generator, encoder = joint.average, joint.average_encoder
+        if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
+            return False
+    if options.mapping_images:
+        learned = draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins
+        codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
+        fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
+        fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
+        if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
+            return False
+    if options.together_images:
+        together = Together(
+            generator, encoder, likeness(), likeness(), views, options.batch, options.together_images, options.rate / 2
+        )
+        generator = together.average
+        together_options = options.model_copy(update={"total_images": options.together_images})
+        last = folders.run("together")
+        if not train(together, together_options, last, "together", lambda path: preview.save(path, generator, encoder), seconds):
+            return False
+    notes = {"options": options.record(), "images": options.warm_images + options.total_images + options.together_images, "world": VERSION}
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
     return True

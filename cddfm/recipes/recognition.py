@@ -14,6 +14,7 @@ from cddfm.recognise import Recogniser, Verification, verification
 from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stages.recognition import RecognitionStage
+from cddfm.styles import OtherStyle
 from cddfm.worlds import World, world_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
@@ -25,23 +26,24 @@ FIRST_PERSON = {"recogniser": 0, "identity_judge": 100_000}
 
 class RecipeOptions(Options):
     """resolution: pixels a side of the portraits and of the network's input. people: how many are learnt, from `pictures` portraits each.
-    styled: how many of them are also drawn in every style of `styles`. held_out: people that the finished network is tested on, in the
-    first style. scale, margin: ArcFace's."""
+    styled: how many of them are also drawn in other styles. held_out: people that the finished network is tested on, as portraits. scale,
+    margin: ArcFace's."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
-            resolution=16, people=6, pictures=4, styled=2, held_out=3, total_images=32, batch=16, width=8, features=16
+            resolution=16, people=6, pictures=4, styled={"toon": 2}, held_out=3, total_images=32, batch=16, width=8, features=16
         ),
         "small": {},
-        "large": dict(resolution=128, people=10_000, pictures=12, styled=1_000, held_out=500, total_images=3_000_000, batch=256, width=48),
+        "large": dict(
+            resolution=128, people=10_000, pictures=12, styled={"toon": 1_000}, held_out=500, total_images=3_000_000, batch=256, width=48,
+        ),
     }
 
     role: Literal["recogniser", "identity_judge"] = "recogniser"
     resolution: int = 64
     people: int = 1_200
     pictures: int = 8
-    styled: int = 200
-    styles: tuple[str, ...] = ("toon",)
+    styled: dict[OtherStyle, int] = {"toon": 200}
     held_out: int = 100
     total_images: int = 250_000
     batch: int = 64
@@ -55,7 +57,7 @@ class RecipeOptions(Options):
 def pool_of(options: RecipeOptions, folders: Folders, device: str, world: World) -> People:
     """The people of a role; those in other styles are the first ones again."""
     first = FIRST_PERSON[options.role]
-    counts = [(SOURCE, options.people), *((style, min(options.styled, options.people)) for style in options.styles)]
+    counts = [(SOURCE, options.people), *((style, min(count, options.people)) for style, count in options.styled.items())]
     return join_people([
         draw_people(count, options.pictures, options.resolution, folders.pools, first=first, style=style, device=device, world=world)
         for style, count in counts

@@ -16,11 +16,10 @@ from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.reconstruction import ReconstructionStage
+from cddfm.styles import OtherStyle
 from cddfm.worlds import world_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
-
-Style = Literal["toon", "clay", "painting", "sketch"]
 
 ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 """Other architecture, other seed: what judges an edit shares nothing with what trained it."""
@@ -40,7 +39,7 @@ class RecipeOptions(Options):
         ),
         "small": {},
         "large": dict(
-            resolution=128, drawn=256, pool=90_000, styled=dict.fromkeys(get_args(Style), 15_000), total_images=1_500_000,
+            resolution=128, drawn=256, pool=90_000, styled=dict.fromkeys(get_args(OtherStyle), 15_000), total_images=1_500_000,
             close_images=1_500_000, batch=128, width=48, hidden=512, close_width=32,
         ),
     }  # fmt: skip
@@ -49,7 +48,7 @@ class RecipeOptions(Options):
     resolution: int = 64
     drawn: int = 128
     pool: int = 90_000
-    styled: dict[Style, int] = {"toon": 12_000, "clay": 4_000, "painting": 4_000, "sketch": 4_000}
+    styled: dict[OtherStyle, int] = {"toon": 12_000, "clay": 4_000, "painting": 4_000, "sketch": 4_000}
     total_images: int = 300_000
     close_images: int = 600_000
     batch: int = 32

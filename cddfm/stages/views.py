@@ -17,7 +17,7 @@ from cddfm.data import Pool, join
 from cddfm.params import FaceParams
 from cddfm.world.codes import split
 from cddfm.worlds import World
-from domains.train import Views
+from domains.train import Lesson, Views
 from stylespace.encoder import Encoder
 
 READ = 0.25
@@ -42,24 +42,33 @@ def shuffled(size: int, seed: int) -> Callable[[int, int], Int[Tensor, " count"]
     return lambda position, count: torch.stack([order(place // size)[place % size] for place in range(position, position + count)])
 
 
-def twin_views(portraits: Pool, twins: Pool, estimator: Callable[[Tensor], FaceParams], seed: int) -> Views:
+def twin_views(portraits: Pool, twins: Pool, estimator: Callable[[Tensor], FaceParams], world: World, seed: int) -> Views:
     """Lessons of both pools, the twins being those of the first portraits: half of a batch are pictures that the encoder sees, the other
-    half their partners, in the same order. A portrait without a twin is its own partner."""
+    half their partners, in the same order. A portrait without a twin is its own partner. Beyond their codes go the lights of twins that
+    were carried around, and looks that were kept."""
     pool, apart = join(portraits, twins), len(portraits)
     rows_at = shuffled(len(pool), seed)
 
     @torch.no_grad()
-    def views(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def views(position: int, count: int, randomness: torch.Generator) -> Lesson:
         rows = rows_at(position // 2, count // 2)
         partners = torch.where(rows >= apart, rows - apart, torch.where(rows < len(twins), rows + apart, rows))
         seen, facts = pool.take(rows)
         other, other_facts = pool.take(partners)
+        codes = pool.codes[torch.cat([rows, partners]).to(pool.codes.device)]
+        more = beyond(world, codes, torch.cat([facts, other_facts]))
         read = (torch.rand(len(rows), generator=randomness) < READ) & (partners != rows)
         if read.any():
             facts[read] = estimator(seen[read]).flatten().float()
-        return seen, torch.cat([facts, other_facts]), torch.cat([seen, other])
+        return Lesson(seen, torch.cat([facts, other_facts]), torch.cat([seen, other]), codes, more)
 
     return views
+
+
+@torch.no_grad()
+def beyond(world: World, codes: Float[Tensor, "n code"], facts: Float[Tensor, "n facts"]) -> Float[Tensor, "n facts"]:
+    """What facts say that their scene codes do not."""
+    return facts - world.params(codes).flatten().to(facts.device)
 
 
 @torch.no_grad()

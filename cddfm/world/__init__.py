@@ -10,13 +10,13 @@ from torch import Tensor
 
 from cddfm.world.assets import assets
 from cddfm.world.codes import CODE_DIM, sample_codes
-from cddfm.world.draw import STYLES, Portraits, draw
+from cddfm.world.draw import Portraits, draw
 from cddfm.world.scene import Scene, scene_of
 
 VERSION = 2
 """Rises when the same seed starts to give another picture; stored pictures and parameters belong to one version."""
 
-__all__ = ["CODE_DIM", "STYLES", "VERSION", "Portraits", "Scene", "draw", "sample_codes", "scene"]
+__all__ = ["CODE_DIM", "VERSION", "Portraits", "Scene", "draw", "sample_codes", "scene"]
 
 
 def scene(codes: Float[Tensor, "images code"]) -> Scene:

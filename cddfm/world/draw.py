@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cddfm.camera import Camera
 from cddfm.lighting import to_srgb
+from cddfm.styles import STYLES
 from cddfm.world import clay, painting, portrait, sketch, toon
 from cddfm.world.assets import SKIN, Assets, assets
 from cddfm.world.backdrop import backdrop
@@ -20,8 +21,6 @@ from cddfm.world.canvas import empty_depth, lay_out, lock_normal, put, shrink
 from cddfm.world.scene import Scene
 from cddfm.world.stage import Stage, set_stage
 from cddfm.world.surface import solid_samples, strand_samples
-
-STYLES = ("portrait", "toon", "clay", "painting", "sketch")
 
 CHUNK_SAMPLES = 128 * 256 * 256
 """Samples drawn at once on a GPU; bounds the memory, not the result."""

@@ -3,6 +3,7 @@
 import torch
 
 from domains.joint import Joint
+from domains.train import Lesson
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from tests.domains.standins import likeness, resumed, run
@@ -13,7 +14,7 @@ def views(position, count, generator):
     colour."""
     randomness = torch.Generator().manual_seed(position)
     ground, square, other = torch.randn(3, count, 3, generator=randomness).tanh()
-    return picture(ground, other), square, picture(ground, square)
+    return Lesson(picture(ground, other), square, picture(ground, square), torch.zeros(count, 0), torch.zeros(count, 3))
 
 
 def picture(ground, square):
@@ -32,7 +33,7 @@ def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
 def test_what_is_told_is_written_by_what_is_told():
     stage = make_stage(batch=16, total_images=16 * 400, rate=2e-2)
     run(stage, 200)
-    seen, square, wanted = views(999_999, 64, None)
+    seen, square, *_ = views(999_999, 64, None)
     with torch.no_grad():
 
         def drawn(images, facts):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from domains.train import EncoderStart, WarmStart
+from domains.train import EncoderStart, Lesson, WarmStart
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.schedule import rate_at
@@ -20,7 +20,7 @@ def plain_views(position, count, generator):
     """Pictures of one flat colour, of which nothing is told."""
     colours = torch.randn(count, 3, generator=torch.Generator().manual_seed(position)).tanh()
     pictures = colours[:, :, None, None].expand(-1, -1, 16, 16).contiguous()
-    return pictures, torch.zeros(count, 0), pictures
+    return Lesson(pictures, torch.zeros(count, 0), pictures, torch.zeros(count, 0), torch.zeros(count, 0))
 
 
 def run(stage, steps, first=0):

@@ -1,29 +1,39 @@
-"""A domain's lessons: the codes of twins, and the domain's pictures of both."""
+"""A domain's lessons: the codes of twins, by the encoder or by the mapping, and the domain's pictures of both."""
 
 import torch
 
 from cddfm.recipes.domain import pairs_of
+from cddfm.world import sample_codes
+from cddfm.worlds import ProceduralWorld
+from domains.codes import latents
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from tests.cddfm.standins import numbered_pool, numbers_in
 
-FACTS = 5
+WORLD = ProceduralWorld()
+FACTS = WORLD.model.layout.total
 
 
-def test_the_second_half_are_the_twins_of_the_first_and_seen_through_their_pictures():
+def test_the_second_half_are_the_twins_of_the_first_and_seen_through_their_pictures_or_by_their_codes():
     torch.manual_seed(0)
-    generator = Generator(8, z_dim=8, w_dim=12, channel_base=64, channel_max=8, mapping_layers=2).requires_grad_(False)
+    codes = sample_codes(range(12))
+    generator = Generator(8, z_dim=codes.shape[1] + 4, w_dim=12, channel_base=64, channel_max=8, mapping_layers=2).requires_grad_(False)
     encoder = Encoder(8, w_dim=12, width=8, hidden=8, facts=FACTS)
-    codes = torch.zeros(12, 1)
     portraits, drawings = numbered_pool(0, codes, FACTS), numbered_pool(100, codes, FACTS)
-    pairs = pairs_of(generator, encoder, portraits, drawings, seed=3)
-    drawn = set()
+    pairs = pairs_of(generator, encoder, WORLD, portraits, drawings, seed=3)
+    drawn, kinds = set(), set()
     for position in (0, 8, 16):
-        s, pictures = pairs(position, 8, torch.Generator())
+        s, pictures = pairs(position, 8, torch.Generator().manual_seed(position))
         rows = numbers_in(pictures).long() - 100
         assert torch.equal(rows[4:], (rows[:4] + 6) % 12)
         seen, facts = portraits.take(rows)
-        w = torch.cat([encoder.seen(seen[:4])] * 2) + encoder.step(facts - encoder.mean)
-        assert torch.allclose(s, generator.styles(generator.broadcast(w)), atol=1e-5)
+        by_sight = torch.cat([encoder.seen(seen[:4])] * 2) + encoder.step(facts - encoder.mean)
+        z = latents(codes[rows], 4, generator.z_dim, torch.Generator().manual_seed(position))
+        by_code = generator.map(z) + encoder.step(facts - WORLD.params(codes[rows]).flatten())
+        found = [torch.isclose(s, generator.styles(generator.broadcast(w)), atol=1e-4).all(dim=1) for w in (by_sight, by_code)]
+        assert torch.equal(found[0], ~found[1])
+        assert torch.equal(found[0][:4], found[0][4:])
+        kinds |= set(found[0].tolist())
         drawn |= set(rows.tolist())
+    assert kinds == {True, False}
     assert drawn == set(range(12))

@@ -28,12 +28,12 @@ def numbered(first, count):
 
 @pytest.fixture
 def views():
-    return twin_views(numbered(0, 12), numbered(100, 8), reader, seed=3)
+    return twin_views(numbered(0, 12), numbered(100, 8), reader, WORLD, seed=3)
 
 
 def test_the_second_half_are_partners_of_what_is_seen(views):
     for position in range(0, 80, 8):
-        seen, facts, wanted = views(position, 8, torch.Generator().manual_seed(position))
+        seen, facts, wanted, *_ = views(position, 8, torch.Generator().manual_seed(position))
         assert torch.equal(seen, wanted[:4])
         first, second = numbers_in(wanted).chunk(2)
         has_twin = (first < 8) | (first >= 100)
@@ -43,8 +43,18 @@ def test_the_second_half_are_partners_of_what_is_seen(views):
         assert torch.equal(facts[4:, 0], second)
 
 
+def test_codes_are_those_of_the_pictures_and_what_is_beyond_them_makes_up_for_the_rest(views):
+    known = {first + row: code for first, count in ((0, 12), (100, 8)) for row, code in enumerate(sample_codes(range(count)))}
+    for position in range(0, 80, 8):
+        lesson = views(position, 8, torch.Generator().manual_seed(position))
+        numbers = numbers_in(lesson.images)
+        assert torch.equal(lesson.codes, torch.stack([known[int(number)] for number in numbers]))
+        exact = WORLD.params(lesson.codes).flatten() + lesson.beyond
+        torch.testing.assert_close(exact, numbers[:, None].expand_as(exact), atol=1e-4, rtol=1e-5)
+
+
 def test_of_some_pictures_the_reading_is_told(views):
-    facts = torch.cat([views(position, 8, torch.Generator().manual_seed(position))[1] for position in range(0, 800, 8)])
+    facts = torch.cat([views(position, 8, torch.Generator().manual_seed(position)).facts for position in range(0, 800, 8)])
     assert 0.03 < float((facts == READING).float().mean()) < 0.2
 
 

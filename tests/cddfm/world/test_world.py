@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cddfm.render import render
-from cddfm.world import CODE_DIM, STYLES, draw, sample_codes, scene
+from cddfm.styles import STYLES
+from cddfm.world import CODE_DIM, draw, sample_codes, scene
 from cddfm.world.assets import assets
 from cddfm.world.hairstyles import STYLES as HAIR_STYLES
 from cddfm.world.people import PITCH_LIMIT, ROLL_LIMIT, YAW_LIMIT

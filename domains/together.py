@@ -1,0 +1,85 @@
+"""The last stage of a generator from scratch: what z is drawn as is learned beside what is encoded.
+
+A mapping that learned w alone (domains.mapping) tells most of w and not all, and what it misses shows: the crowd of its pictures was twice
+as far from the world's as that of encoded ones. But the scene code of every picture is known, and so is what its z should be drawn as.
+Here each picture is drawn twice, from what the encoder finds and from what the mapping makes of its code and of noise, and both are
+compared with it (domains.likeness), each kind with a critic and a crowd of its own. The energy score of w stays a part of the loss, so
+that the mapping makes codes like the encoder's, which edits and other domains learn from, and noise goes on to say what the code does not.
+
+The encoder stays as it is: w keeps its meaning, and the mapping need not run after it. The result is the moving average of the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from domains.codes import latents
+from domains.likeness import Likeness
+from domains.mapping import energy_score
+from domains.optimisers import parameter_group, set_rates
+from domains.train import Views
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+from stylespace.objectives import ema_update
+from stylespace.schedule import average_decay, rate_at
+
+SCORE = 0.01
+"""Weight of the energy score of w beside the picture loss's 1."""
+
+MAPPING_SHARE = 10.0
+"""The mapping's learning rate beside that of what draws: its own multiplier (0.01 as a rule) makes it small."""
+
+
+class Together:
+    """See the module. encoded, mapped: the likeness of pictures of either kind of code. rate: Adam's learning rate of what draws.
+    ema_images: half-life of the moving average in images. `average` is the result."""
+
+    def __init__(
+        self, generator: Generator, encoder: Encoder, encoded: Likeness, mapped: Likeness, views: Views, batch: int, total_images: int,
+        rate: float = 2e-3, ema_images: float = 5000.0,
+    ):  # fmt: skip
+        self.generator, self.encoder, self.encoded, self.mapped = generator, encoder, encoded, mapped
+        self.views, self.batch, self.total_images, self.ema_images = views, batch, total_images, ema_images
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        generator.requires_grad_(True)
+        groups = [
+            parameter_group(list(generator.synthesis.parameters()), rate),
+            parameter_group(list(generator.mapping.parameters()), rate * MAPPING_SHARE),
+        ]
+        kinds = {"encoded": encoded, "mapped": mapped}
+        self.modules: Mapping[str, nn.Module] = {
+            "generator": generator,
+            "average": self.average,
+            **{f"{kind}_{name}": module for kind, likeness in kinds.items() for name, module in likeness.modules.items()},
+        }
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(groups, betas=(0.9, 0.99)),
+            **{f"{kind}_critic": likeness.optimizer for kind, likeness in kinds.items()},
+        }
+
+    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
+        for optimizer in self.optimizers.values():
+            set_rates(optimizer, rate_at(position, self.total_images))
+        seen, facts, images, codes, beyond = self.views(position, self.batch, generator)
+        with torch.no_grad():
+            w, beyond_code = self.encoder(seen, facts), self.encoder.step(beyond)
+        z = torch.cat([latents(codes, len(seen), self.generator.z_dim, generator) for _ in range(2)])
+        one, other = (self.generator.map(z) + beyond_code.repeat(2, 1)).chunk(2)
+        score = energy_score(one, other, w)
+        styles = self.generator.styles(self.generator.broadcast(torch.cat([w, one])))
+        encoded, mapped = self.generator.synthesise(styles, noise="none").chunk(2)
+        compared = {"encoded": self.encoded.compare(encoded, images), "mapped": self.mapped.compare(mapped, images)}
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        (compared["encoded"].loss + compared["mapped"].loss + SCORE * score).backward()
+        optimizer.step()
+        ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
+        metrics: dict[str, Tensor | float] = {"score": score}
+        for kind, likeness in (("encoded", self.encoded), ("mapped", self.mapped)):
+            found = compared[kind].metrics | likeness.criticise(compared[kind])
+            metrics |= {f"{kind}_{name}": value for name, value in found.items()}
+        return {name: value.detach() if isinstance(value, Tensor) else value for name, value in metrics.items()}
