@@ -61,7 +61,7 @@ class RecipeOptions(Options):
     fooling: float = 0.35
     changes: float = 0.01
     readings: float = 0.006
-    crowding: float = 1.0
+    crowding: float = 3.0
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024

@@ -92,7 +92,7 @@ class RecipeOptions(Options):
     fooling: float = 0.35
     changes: float = 0.01
     readings: float = 0.006
-    crowding: float = 1.0
+    crowding: float = 3.0
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
