@@ -44,8 +44,9 @@ class Together:
     ):  # fmt: skip
         self.generator, self.encoder, self.encoded, self.mapped = generator, encoder, encoded, mapped
         self.views, self.batch, self.total_images, self.ema_images = views, batch, total_images, ema_images
-        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
+        generator.silence()
         generator.requires_grad_(True)
+        self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         groups = [
             parameter_group(list(generator.synthesis.parameters()), rate),
             parameter_group(list(generator.mapping.parameters()), rate * MAPPING_SHARE),

@@ -18,7 +18,7 @@ from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
-from cddfm.world import VERSION
+from cddfm.world import CODE_DIM, VERSION
 from cddfm.worlds import world_of
 from domains.crowd import Crowd
 from domains.joint import Joint
@@ -107,6 +107,8 @@ def estimator_of(folder: Path, device: str) -> Reconstructor:
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
+    if options.z_dim < CODE_DIM:
+        raise UserError(f"z_dim={options.z_dim} is too short for the world's scene codes; make it {CODE_DIM} or more")
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
     shared = dict(resolution=options.resolution, device=device, cache=folders.pools, world=world, drawn=options.drawn)
     portraits, twins = draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared)

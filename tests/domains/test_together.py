@@ -119,3 +119,17 @@ def test_a_resumed_stage_is_the_uninterrupted_one():
     whole, second = resumed(lambda: make_stage(fooling=0.2, crowding=0.3))
     for name, value in whole.average.state_dict().items():
         assert torch.equal(value, second.average.state_dict()[name]), name
+
+
+def test_noise_is_left_out():
+    stage = make_stage()
+    torch.manual_seed(0)
+    generator = Generator(resolution=16, z_dim=Z, w_dim=16, channel_base=128, channel_max=16, mapping_layers=2)
+    for name, strength in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            strength.data.fill_(1.0)
+    noisy = Together(generator, stage.encoder, stage.encoded, stage.mapped, views, 4, 40)
+    run(noisy, 1)
+    s = torch.randn(1, generator.style_layout.style_dim, generator=torch.Generator().manual_seed(1))
+    for network in (generator, noisy.average):
+        assert torch.equal(network.synthesise(s, noise="const"), network.synthesise(s, noise="none"))

@@ -2,11 +2,16 @@
 
 import shutil
 
+import pytest
 import torch
 from typer.testing import CliRunner
 
 from cddfm.cli import app
+from cddfm.errors import UserError
+from cddfm.recipes.generator import RecipeOptions, run
+from cddfm.runs import Folders
 from cddfm.stack import Stack
+from cddfm.world import CODE_DIM
 from stylespace.encoder import TOLD_SPREAD, Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
@@ -54,3 +59,8 @@ def test_stages_of_no_images_are_left_out(tiny_stack, tmp_path):
         assert torch.equal(tensor.half().float(), found.encoder.state_dict()[name]), name  # stored as float16
     before, after = known.generator.state_dict(), found.generator.state_dict()
     assert not any(torch.equal(before[name].half().float(), after[name]) for name in ("mapping.fc0.weight", "synthesis.b16.conv1.weight"))
+
+
+def test_a_z_that_holds_no_scene_code_is_refused_at_once(tmp_path):
+    with pytest.raises(UserError, match=f"z_dim=100 is too short .* make it {CODE_DIM} or more"):
+        run(RecipeOptions(z_dim=100), Folders(tmp_path / "stack", tmp_path / "work"), "cpu")
