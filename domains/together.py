@@ -42,7 +42,8 @@ class Together:
         self, generator: Generator, encoder: Encoder, encoded: Likeness, mapped: Likeness, views: Views, batch: int, total_images: int,
         rate: float = 2e-3, ema_images: float = 5000.0,
     ):  # fmt: skip
-        self.generator, self.encoder, self.encoded, self.mapped = generator, encoder, encoded, mapped
+        self.generator, self.encoder = generator, encoder
+        self.likenesses: Mapping[str, Likeness] = {"encoded": encoded, "mapped": mapped}
         self.views, self.batch, self.total_images, self.ema_images = views, batch, total_images, ema_images
         generator.silence()
         generator.requires_grad_(True)
@@ -51,15 +52,14 @@ class Together:
             parameter_group(list(generator.synthesis.parameters()), rate),
             parameter_group(list(generator.mapping.parameters()), rate * MAPPING_SHARE),
         ]
-        kinds = {"encoded": encoded, "mapped": mapped}
         self.modules: Mapping[str, nn.Module] = {
             "generator": generator,
             "average": self.average,
-            **{f"{kind}_{name}": module for kind, likeness in kinds.items() for name, module in likeness.modules.items()},
+            **{f"{kind}_{name}": module for kind, likeness in self.likenesses.items() for name, module in likeness.modules.items()},
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(groups, betas=(0.9, 0.99)),
-            **{f"{kind}_critic": likeness.optimizer for kind, likeness in kinds.items()},
+            **{f"{kind}_critic": likeness.optimizer for kind, likeness in self.likenesses.items()},
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
@@ -72,15 +72,15 @@ class Together:
         one, other = (self.generator.map(z) + beyond_code.repeat(2, 1)).chunk(2)
         score = energy_score(one, other, w)
         styles = self.generator.styles(self.generator.broadcast(torch.cat([w, one])))
-        encoded, mapped = self.generator.synthesise(styles, noise="none").chunk(2)
-        compared = {"encoded": self.encoded.compare(encoded, images), "mapped": self.mapped.compare(mapped, images)}
+        pictures = self.generator.synthesise(styles, noise="none").chunk(2)
+        found = {kind: likeness.compare(made, images) for (kind, likeness), made in zip(self.likenesses.items(), pictures, strict=True)}
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
-        (compared["encoded"].loss + compared["mapped"].loss + SCORE * score).backward()
+        (found["encoded"].loss + found["mapped"].loss + SCORE * score).backward()
         optimizer.step()
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
-        metrics: dict[str, Tensor | float] = {"score": score}
-        for kind, likeness in (("encoded", self.encoded), ("mapped", self.mapped)):
-            found = compared[kind].metrics | likeness.criticise(compared[kind])
-            metrics |= {f"{kind}_{name}": value for name, value in found.items()}
-        return {name: value.detach() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        metrics = {"score": score.detach()}
+        for kind, likeness in self.likenesses.items():
+            of_kind = found[kind].metrics | likeness.criticise(found[kind])
+            metrics |= {f"{kind}_{name}": value.detach() for name, value in of_kind.items()}
+        return metrics

@@ -15,6 +15,13 @@ def levels(images):
     return [*maps, maps[-1].flatten(1)]
 
 
+def picture(ground, square):
+    """Pictures of 16 pixels a side: a ground of one colour each, and a square of another in its middle."""
+    pictures = ground[..., None, None].expand(-1, -1, 16, 16).clone()
+    pictures[..., 5:11, 5:11] = square[..., None, None]
+    return pictures
+
+
 def likeness(**weights):
     """By this network, of pictures of 16 pixels a side."""
     return Likeness(PatchCritic(width=8), Crowd(12), levels, **weights)

@@ -6,7 +6,7 @@ from domains.joint import Joint
 from domains.train import Lesson
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import likeness, resumed, run
+from tests.domains.standins import likeness, picture, resumed, run
 
 
 def views(position, count, generator):
@@ -15,12 +15,6 @@ def views(position, count, generator):
     randomness = torch.Generator().manual_seed(position)
     ground, square, other = torch.randn(3, count, 3, generator=randomness).tanh()
     return Lesson(picture(ground, other), square, picture(ground, square), torch.zeros(count, 0), torch.zeros(count, 3))
-
-
-def picture(ground, square):
-    pictures = ground[..., None, None].expand(-1, -1, 16, 16).clone()
-    pictures[..., 5:11, 5:11] = square[..., None, None]
-    return pictures
 
 
 def make_stage(batch=8, total_images=400, rate=2e-3, **weights):

@@ -8,7 +8,7 @@ from domains.together import Together
 from domains.train import Lesson
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import likeness, resumed, run
+from tests.domains.standins import likeness, picture, resumed, run
 
 Z, CODE = 12, 6
 
@@ -22,12 +22,6 @@ def views(position, count, generator):
     codes = torch.cat([ground, 0.5 * square], dim=1)
     images = picture(ground.tanh(), square.tanh())
     return Lesson(images[:half], square, images, codes, 0.5 * square)
-
-
-def picture(ground, square):
-    pictures = ground[..., None, None].expand(-1, -1, 16, 16).clone()
-    pictures[..., 5:11, 5:11] = square[..., None, None]
-    return pictures
 
 
 def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
@@ -82,8 +76,8 @@ def test_pictures_of_one_scene_share_their_noise(alike):
 
     stage, seen = make_stage(), []
     stage.views = twins
-    compare = stage.mapped.compare
-    stage.mapped.compare = lambda made, images: seen.append(made) or compare(made, images)
+    compare = stage.likenesses["mapped"].compare
+    stage.likenesses["mapped"].compare = lambda made, images: seen.append(made) or compare(made, images)
     run(stage, 1)
     first, second = seen[0].chunk(2)
     assert len(first) == 4
@@ -94,8 +88,8 @@ def test_pictures_of_one_scene_share_their_noise(alike):
 def test_what_is_beyond_a_code_moves_its_picture_as_the_encoder_is_told(amount):
     lesson = views(0, 8, None)._replace(beyond=torch.full((8, 3), amount))
     stage, seen = make_stage(), []
-    stage.views, compare = lambda *_: lesson, stage.mapped.compare
-    stage.mapped.compare = lambda made, images: seen.append(made.detach()) or compare(made, images)
+    stage.views, compare = lambda *_: lesson, stage.likenesses["mapped"].compare
+    stage.likenesses["mapped"].compare = lambda made, images: seen.append(made.detach()) or compare(made, images)
     run(stage, 1)
     fresh = make_stage()
     w = fresh.generator.map(latents(lesson.codes, 4, Z, torch.Generator().manual_seed(0))) + fresh.encoder.step(lesson.beyond)
@@ -128,7 +122,7 @@ def test_noise_is_left_out():
     for name, strength in generator.named_parameters():
         if name.endswith("noise_strength"):
             strength.data.fill_(1.0)
-    noisy = Together(generator, stage.encoder, stage.encoded, stage.mapped, views, 4, 40)
+    noisy = Together(generator, stage.encoder, *stage.likenesses.values(), views, 4, 40)
     run(noisy, 1)
     s = torch.randn(1, generator.style_layout.style_dim, generator=torch.Generator().manual_seed(1))
     for network in (generator, noisy.average):
