@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from domains.crowd import Crowd
+from domains.crowd import Crowd, textures
 from domains.optimisers import ADAM, parameter_group
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
@@ -48,12 +48,13 @@ class Likeness:
     what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
-        self, critic: PatchCritic, crowd: Crowd, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
+        self, critic: PatchCritic, crowd: Crowd, marginals: nn.ModuleList, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
         readings: float = 0.0, crowding: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
         self.critic, self.crowd, self.levels, self.attention = critic, crowd, levels, attention
+        self.marginals = marginals
         self.features, self.fooling, self.changes, self.readings, self.crowding = features, fooling, changes, readings, crowding
-        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd}
+        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "marginals": marginals}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     def compare(self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"]) -> Comparison:
@@ -70,7 +71,8 @@ class Likeness:
             features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
             self.crowd.follow(features.detach(), true)
             metrics["crowd"] = self.crowd(features)
-            loss = loss + self.crowding * metrics["crowd"]
+            metrics["texture"] = self._texture(seen, wanted)
+            loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]
@@ -82,6 +84,14 @@ class Likeness:
             metrics["fooling"], pull = self.pull(made, images, weight)
             loss = loss + (pull * (made - made.detach())).sum()
         return Comparison(loss, metrics, made.detach(), images)
+
+    def _texture(self, seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> Float[Tensor, ""]:
+        made, true = (textures([level for level in levels if level.dim() == 4]) for levels in (seen, wanted))
+        found = []
+        for marginals, one, other in zip(self.marginals, made, true, strict=True):
+            marginals.follow(one.detach(), other)
+            found.append(marginals(one))
+        return torch.stack(found).mean()
 
     def pull(
         self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from torch import Tensor, nn
 
 from cddfm.attention import face_attention
 from cddfm.config import Options
@@ -20,7 +21,7 @@ from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import CODE_DIM, VERSION
 from cddfm.worlds import world_of
-from domains.crowd import Crowd
+from domains.crowd import Crowd, Marginals
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
@@ -185,9 +186,13 @@ def likeness_by(
     estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float
 ) -> Likeness:
     """How like pictures of twins are to what this estimator sees, with a critic that knows nothing yet."""
-    critic, crowd = (module.to(next(estimator.parameters()).device) for module in (PatchCritic(), Crowd(estimator.head.in_features)))
+    device = next(estimator.parameters()).device
+    critic, crowd = (module.to(device) for module in (PatchCritic(), Crowd(estimator.head.in_features)))
+    with torch.no_grad():
+        maps = [level for level in estimator.levels(torch.zeros(1, 3, estimator.detail, estimator.detail, device=device)) if level.dim() == 4]
+    marginals = nn.ModuleList(Marginals(2 * level.shape[1]) for level in maps).to(device)
     return Likeness(
-        critic, crowd, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding, attention=attention
+        critic, crowd, marginals, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding, attention=attention
     )
 
 
