@@ -14,8 +14,6 @@ followed by moving averages. As every made picture has a true one of the same sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -96,50 +94,6 @@ def transport_between(
     return inverse @ middle @ inverse
 
 
-class Marginals(nn.Module):
-    """As `Crowd` for numbers of which each goes by itself, [batch, numbers]: their means and deviations only, as many as there may be.
-    `made_mean`, `true_mean`, `made_square`, `true_square`: moving averages."""
-
-    made_mean: Tensor
-    true_mean: Tensor
-    made_square: Tensor
-    true_square: Tensor
-    pictures: Tensor
-
-    def __init__(self, numbers: int):
-        super().__init__()
-        for kind in ("made", "true"):
-            self.register_buffer(f"{kind}_mean", torch.zeros(numbers))
-            self.register_buffer(f"{kind}_square", torch.zeros(numbers))
-        self.register_buffer("pictures", torch.zeros((), dtype=torch.int64))
-
-    @torch.no_grad()
-    def follow(self, made: Float[Tensor, "batch numbers"], true: Float[Tensor, "batch numbers"]) -> None:
-        """Take in a batch of both."""
-        share = share_of(len(made), int(self.pictures))
-        self.pictures += len(made)
-        for kind, batch in (("made", made), ("true", true)):
-            getattr(self, f"{kind}_mean").lerp_(batch.mean(dim=0), share)
-            getattr(self, f"{kind}_square").lerp_(batch.square().mean(dim=0), share)
-
-    def forward(self, made: Float[Tensor, "batch numbers"]) -> Float[Tensor, ""]:
-        """Mean |f − T(f)|² over the true numbers' variance; 0 as long as too few were seen."""
-        if int(self.pictures) < LEAST:
-            return made.new_zeros(())
-        made_variance, true_variance = (self._variance(kind) for kind in ("made", "true"))
-        ridge = RIDGE * true_variance.mean()
-        sent = self.true_mean + (made.detach() - self.made_mean) * ((true_variance + ridge) / (made_variance + ridge)).sqrt()
-        return (made - sent).square().sum(dim=1).mean() / true_variance.sum()
-
-    def _variance(self, kind: str) -> Float[Tensor, " numbers"]:
-        return (getattr(self, f"{kind}_square") - getattr(self, f"{kind}_mean").square()).clamp_min(0.0)
-
-
 def share_of(count: int, seen: int) -> float:
     """How much of a moving average a batch becomes, when so many pictures were seen before it."""
     return 1 - 0.5 ** (count / min(HALF_LIFE, 0.25 * (seen + count))) if seen else 1.0
-
-
-def textures(maps: Sequence[Float[Tensor, "batch _ _ _"]]) -> list[Float[Tensor, "batch _"]]:
-    """Of each feature map the mean and the deviation of every channel over the picture: how fine, how sharp, how busy it is, wherever."""
-    return [torch.cat([x.mean(dim=(2, 3)), (x.var(dim=(2, 3), correction=0) + 1e-6).sqrt()], dim=1) for x in maps]

@@ -1,8 +1,9 @@
-"""How like the given pictures generated ones are, in six terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in seven terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
+* and of many pictures, too, their textures (domains.texture);
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
@@ -18,8 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from domains.crowd import Crowd, textures
+from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
+from domains.texture import Textures
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
@@ -43,18 +45,18 @@ class Comparison(NamedTuple):
 class Likeness:
     """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
     features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
-    one). crowd: the followed features, and crowding their weight. fooling: the critic's pull on the picture, as a share of the picture
-    loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention:
-    what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
+    one). crowd, textures: what is followed of many pictures, and crowding the weight of either. fooling: the critic's pull on the picture,
+    as a share of the picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of
+    these out. attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the
+    critic."""
 
     def __init__(
-        self, critic: PatchCritic, crowd: Crowd, marginals: nn.ModuleList, levels: Levels, features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
-        readings: float = 0.0, crowding: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
+        self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,
+        changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
-        self.critic, self.crowd, self.levels, self.attention = critic, crowd, levels, attention
-        self.marginals = marginals
+        self.critic, self.crowd, self.textures, self.levels, self.attention = critic, crowd, textures, levels, attention
         self.features, self.fooling, self.changes, self.readings, self.crowding = features, fooling, changes, readings, crowding
-        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "marginals": marginals}
+        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "textures": textures}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     def compare(self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"]) -> Comparison:
@@ -71,7 +73,9 @@ class Likeness:
             features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
             self.crowd.follow(features.detach(), true)
             metrics["crowd"] = self.crowd(features)
-            metrics["texture"] = self._texture(seen, wanted)
+            maps, true_maps = ([level for level in levels if level.dim() == 4] for levels in (seen, wanted))
+            self.textures.follow([level.detach() for level in maps], true_maps)
+            metrics["texture"] = self.textures(maps)
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
@@ -84,14 +88,6 @@ class Likeness:
             metrics["fooling"], pull = self.pull(made, images, weight)
             loss = loss + (pull * (made - made.detach())).sum()
         return Comparison(loss, metrics, made.detach(), images)
-
-    def _texture(self, seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> Float[Tensor, ""]:
-        made, true = (textures([level for level in levels if level.dim() == 4]) for levels in (seen, wanted))
-        found = []
-        for marginals, one, other in zip(self.marginals, made, true, strict=True):
-            marginals.follow(one.detach(), other)
-            found.append(marginals(one))
-        return torch.stack(found).mean()
 
     def pull(
         self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cddfm.attention import face_attention
 from cddfm.config import Options
@@ -21,11 +21,12 @@ from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import CODE_DIM, VERSION
 from cddfm.worlds import world_of
-from domains.crowd import Crowd, Marginals
+from domains.crowd import Crowd
 from domains.joint import Joint
 from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
+from domains.texture import Textures
 from domains.together import Together
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
@@ -48,7 +49,7 @@ class RecipeOptions(Options):
     pictures beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses.
     attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
     a share of the picture loss's. changes, readings, crowding: weights there of what changes from twin to twin in pictures and in what the
-    estimator reads of them, and of how its features are distributed; 0 for none.
+    estimator reads of them, and of how its features and the pictures' textures are distributed; 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -186,14 +187,15 @@ def likeness_by(
     estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float
 ) -> Likeness:
     """How like pictures of twins are to what this estimator sees, with a critic that knows nothing yet."""
-    device = next(estimator.parameters()).device
-    critic, crowd = (module.to(device) for module in (PatchCritic(), Crowd(estimator.head.in_features)))
+    device, side = next(estimator.parameters()).device, estimator.detail
     with torch.no_grad():
-        maps = [level for level in estimator.levels(torch.zeros(1, 3, estimator.detail, estimator.detail, device=device)) if level.dim() == 4]
-    marginals = nn.ModuleList(Marginals(2 * level.shape[1]) for level in maps).to(device)
+        levels = estimator.levels(torch.zeros(1, 3, side, side, device=device))
+    crowd, textures = Crowd(estimator.head.in_features), Textures([level.shape[1] for level in levels if level.dim() == 4])
+    critic, crowd, textures = (module.to(device) for module in (PatchCritic(), crowd, textures))
     return Likeness(
-        critic, crowd, marginals, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding, attention=attention
-    )
+        critic, crowd, textures, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding,
+        attention=attention,
+    )  # fmt: skip
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

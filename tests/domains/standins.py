@@ -6,6 +6,7 @@ import torch
 
 from domains.crowd import Crowd
 from domains.likeness import Likeness
+from domains.texture import Textures
 from stylespace.critic import PatchCritic
 
 
@@ -24,7 +25,7 @@ def picture(ground, square):
 
 def likeness(**weights):
     """By this network, of pictures of 16 pixels a side."""
-    return Likeness(PatchCritic(width=8), Crowd(12), levels, **weights)
+    return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3]), levels, **weights)
 
 
 def run(stage, steps, first=0):

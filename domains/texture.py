@@ -1,0 +1,75 @@
+"""Are made pictures, wherever in them, as fine, as sharp and as busy as true ones? What a network's feature maps tell of that, as a loss.
+
+Of hair, skin or leaves a picture rightly shows no single strand where it is in doubt, and the mean of all doubts is smooth. What is known
+without a doubt is how many strands there are: the mean and the deviation of each feature map over the picture, from the finest to the
+coarsest (means and deviations are what neural style transfer matches: Huang and Belongie 2017, "Arbitrary style transfer in real-time with
+adaptive instance normalization", section 5). As in domains.crowd, what is asked for is that these numbers vary over many pictures as they
+do over true ones, and each picture is drawn to where the optimal transport sends its own; here each number by itself:
+
+    T(f) = μ_true + σ_true / σ_made · (f − μ_made).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from domains.crowd import LEAST, RIDGE, share_of
+
+Maps = Sequence[Float[Tensor, "batch _ _ _"]]
+"""Feature maps of the same pictures, level by level."""
+
+
+class Textures(nn.Module):
+    """Follows the textures of made and true pictures. channels: of each level's feature map."""
+
+    made_mean: Tensor
+    true_mean: Tensor
+    made_square: Tensor
+    true_square: Tensor
+    pictures: Tensor
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        self.sizes = [2 * count for count in channels]
+        for kind in ("made", "true"):
+            self.register_buffer(f"{kind}_mean", torch.zeros(sum(self.sizes)))
+            self.register_buffer(f"{kind}_square", torch.zeros(sum(self.sizes)))
+        self.register_buffer("pictures", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def follow(self, made: Maps, true: Maps) -> None:
+        """Take in a batch of both."""
+        share = share_of(len(made[0]), int(self.pictures))
+        self.pictures += len(made[0])
+        for kind, maps in (("made", made), ("true", true)):
+            numbers = texture(maps)
+            getattr(self, f"{kind}_mean").lerp_(numbers.mean(dim=0), share)
+            getattr(self, f"{kind}_square").lerp_(numbers.square().mean(dim=0), share)
+
+    def forward(self, made: Maps) -> Float[Tensor, ""]:
+        """Mean over levels of the mean |f − T(f)|² over the true numbers' variance, T(f) without a gradient; 0 as long as too few were
+        seen."""
+        if int(self.pictures) < LEAST:
+            return made[0].new_zeros(())
+        numbers = texture(made)
+        made_variance, true_variance = (self._variance(kind) for kind in ("made", "true"))
+        sent = self.true_mean + (numbers.detach() - self.made_mean) * (true_variance / made_variance).sqrt()
+        distances = (numbers - sent).square().mean(dim=0).split(self.sizes)
+        whole = true_variance.split(self.sizes)
+        return torch.stack([distance.sum() / variance.sum() for distance, variance in zip(distances, whole, strict=True)]).mean()
+
+    def _variance(self, kind: str) -> Float[Tensor, " numbers"]:
+        """With the ridge: of each level's mean variance of true numbers."""
+        variances = {name: getattr(self, f"{name}_square") - getattr(self, f"{name}_mean").square() for name in ("made", "true")}
+        ridges = [RIDGE * level.mean().expand(len(level)) for level in variances["true"].split(self.sizes)]
+        return variances[kind].clamp_min(0.0) + torch.cat(ridges)
+
+
+def texture(maps: Maps) -> Float[Tensor, "batch numbers"]:
+    """The mean over the picture of every channel of each map, then the channels' deviations."""
+    parts = [part for x in maps for part in (x.mean(dim=(2, 3)), (x.var(dim=(2, 3), correction=0) + 1e-6).sqrt())]
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,80 @@
+"""Textures say how busy pictures are and not where; their loss is the Fréchet distance of each number by itself."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domains.crowd import LEAST, RIDGE
+from domains.texture import Textures, texture
+
+CHANNELS = [2, 3]
+SIDES = (8, 4)
+
+
+def maps(count: int, seed: int, size: float = 1.0, shift: float = 0.0) -> list[torch.Tensor]:
+    """Noise that is stronger in some pictures than in others."""
+    generator = torch.Generator().manual_seed(seed)
+    strength = size * (0.5 + torch.rand(count, 1, 1, 1, generator=generator))
+    return [
+        strength * torch.randn(count, channels, side, side, generator=generator) + shift
+        for channels, side in zip(CHANNELS, SIDES, strict=True)
+    ]
+
+
+def followed(made: list[torch.Tensor], true: list[torch.Tensor]) -> Textures:
+    textures = Textures(CHANNELS)
+    textures.follow(made, true)
+    return textures
+
+
+def test_they_are_means_and_deviations_of_channels():
+    parts = [part for x in maps(3, 0) for part in (x.numpy().mean(axis=(2, 3)), np.sqrt(x.numpy().var(axis=(2, 3)) + 1e-6))]
+    assert np.allclose(texture(maps(3, 0)), np.concatenate(parts, axis=1), atol=1e-6)
+
+
+@given(st.integers(-7, 7), st.integers(-7, 7), st.integers(0, 99))
+def test_where_something_is_does_not_count(down, right, seed):
+    here = maps(2, seed)
+    there = [x.roll((down, right), dims=(2, 3)) for x in here]
+    torch.testing.assert_close(texture(there), texture(here), atol=1e-5, rtol=1e-5)
+
+
+def test_the_loss_is_the_frechet_distance_of_each_number():
+    """Between normal distributions of one number it is (μ₁ − μ₂)² + (σ₁ − σ₂)²."""
+    made, true = maps(LEAST, 0, size=0.5, shift=0.2), maps(LEAST, 1)
+    levels = []
+    for one, other in zip(made, true, strict=True):
+        a, b = (texture([x]).double() for x in (one, other))
+        distance = (a.mean(dim=0) - b.mean(dim=0)).square() + (a.std(dim=0, correction=0) - b.std(dim=0, correction=0)).square()
+        levels.append(float(distance.sum() / b.var(dim=0, correction=0).sum()))
+    assert float(followed(made, true)(made)) == pytest.approx(sum(levels) / 2, rel=10 * RIDGE + 1e-3)
+
+
+def test_equal_textures_are_no_distance_wherever_they_are():
+    made, true = maps(LEAST, 0), maps(LEAST, 0)
+    assert float(followed([x.flip(3) for x in made], true)(made)) < 1e-6
+
+
+def test_too_few_pictures_say_nothing():
+    made, true = maps(LEAST - 1, 0, size=0.5), maps(LEAST - 1, 1)
+    textures = followed(made, true)
+    assert float(textures(made)) == 0.0
+    textures.follow([x[:1] for x in made], [x[:1] for x in true])
+    assert float(textures(made)) > 0.0
+
+
+def test_who_is_too_smooth_is_made_busier():
+    made, true = maps(LEAST, 0, size=0.5), maps(LEAST, 1)
+    leaves = [x.requires_grad_() for x in made]
+    followed([x.detach() for x in made], true)(leaves).backward()
+    assert all(float((x.grad * x.detach()).sum()) < 0 for x in leaves)
+
+
+def test_what_never_varies_is_no_division_by_nothing():
+    flat = [torch.zeros(LEAST, channels, 4, 4) for channels in CHANNELS]
+    leaves = [x.clone().requires_grad_() for x in flat]
+    textures = followed(flat, maps(LEAST, 1))
+    textures(leaves).backward()
+    assert all(torch.isfinite(x.grad).all() for x in leaves)
