@@ -1,7 +1,7 @@
 """evaluation.json: the numbers with everything that makes them mean something.
 
 Per domain `distances`; per method, domain and control `scores`; per method, domain and attribute `disentanglement`; per method, domain and
-edit `truth`; per domain and control `world`; and the `goals` that these reach or miss.
+edit `truth`; per method, domain and control `drawn`; per domain and control `world`; and the `goals` that these reach or miss.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cddfm.data import HELD_OUT_SEED
+from cddfm.evaluation.drawn import FORGIVEN
 from cddfm.evaluation.goals import DISTANCE_MARGIN, DISTANCE_RATIO, goals
 from cddfm.evaluation.measure import VARIANTS
 from cddfm.evaluation.observe import RECOGNISERS
@@ -54,6 +55,9 @@ DEFINITIONS = {
     "divided by the same distance among unedited faces",
     "psnr": "dB, whole picture, sRGB; `truth` compares with the world's own picture of the same person with the changed parameters",
     "ssim": "structural similarity of the whole picture",
+    "drawn": "what edits of the inverted people change in the picture against what changes in the world's own pictures of them, by the "
+    f"same sweep, over squares of {FORGIVEN} pixels; no network reads them. gain: slope of the made change against the true one; off: "
+    "what is left of the true change and what is drawn besides, squared, over the true one squared; 1 for doing nothing",
     "distance": "Fréchet distance (Heusel et al. 2017) between Gaussians fitted to the judge's last hidden activations, with unbiased "
     "covariances, in squared units of the features. `generated`: `images` pictures of z ~ N(0, I) (nothing truncated, the generator's own "
     "noise, 8 bits) against as many held-out portraits of the world in the domain's style; `of_means`: its part between the means; "
@@ -93,6 +97,7 @@ def document(stack: Stack, methods: dict[str, Method], found: Evaluation) -> dic
         "scores": [score.record() for score in found.scores],
         "disentanglement": [asdict(row) for row in found.disentangled],
         "truth": [score.record() for score in found.truth],
+        "drawn": [score.record() for score in found.drawn],
         "world": [world_record(domain, measured) for domain, table in found.world.items() for measured in table.values()],
     }
     return _plain(document)

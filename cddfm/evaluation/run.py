@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cddfm.evaluation.drawn import DrawnScore, drawn_changes, pictures_drawn
 from cddfm.evaluation.frechet import Distance, domain_distance
 from cddfm.evaluation.measure import Counts, Disentangled, disentangle, make_batches, pictures_of, read_edits, set_up
 from cddfm.evaluation.observe import Observer
@@ -51,6 +52,7 @@ class Evaluation:
     world: dict[str, dict[str, Measured]] = field(default_factory=dict)
     disentangled: list[Disentangled] = field(default_factory=list)
     truth: list[TrueScore] = field(default_factory=list)
+    drawn: list[DrawnScore] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     distances: list[Distance] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
@@ -86,7 +88,7 @@ def evaluate(stack: Stack, methods: Mapping[str, Method], request: Request) -> E
                         found.scores.append(Score(domain, name, measured, found.world.get(domain, {}).get(sweep.name)))
                 found.disentangled.extend(disentangle(bench, method, domain, name))
         if request.steps is not None:
-            _compare_with_truth(stack, observer, methods, found, sitters, drawn)
+            _compare_with_truth(stack, observer, methods, found, sitters, scaled if request.scale else {}, drawn)
     return found
 
 
@@ -110,9 +112,9 @@ def _measure_distances(stack: Stack, found: Evaluation) -> None:
 
 def _compare_with_truth(
     stack: Stack, observer: Observer, methods: Mapping[str, Method], found: Evaluation, sitters: Mapping[str, Sitters],
-    drawn: Callable[[int], None],
+    scaled: Mapping[str, Sitters], drawn: Callable[[int], None],
 ) -> None:  # fmt: skip
-    """A portrait is inverted once; each domain decodes it."""
+    """A portrait is inverted once; each domain decodes it. scaled: of whom the world has drawn every change; the sitters come first."""
     request = found.request
     if not sitters or request.steps is None:
         return
@@ -122,6 +124,8 @@ def _compare_with_truth(
         scores, examples = compare_with_truth(stack, observer, methods, domain, s, people, request.cache, drawn)
         found.truth.extend(scores)
         found.examples.extend(examples)
+        if domain in scaled:
+            found.drawn.extend(drawn_changes(stack, methods, domain, s, scaled[domain], request.seed, request.cache, drawn))
 
 
 def _world_pictures(scaled: Mapping[str, Sitters], sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:
@@ -130,4 +134,6 @@ def _world_pictures(scaled: Mapping[str, Sitters], sitters: Mapping[str, Sitters
         total += sum(len(people.codes) * (1 + edits_of(scale_plan(people.world))) for people in scaled.values())
     if request.steps is not None:
         total += sum(true_pictures(people, methods, index == 0) for index, people in enumerate(sitters.values()))
+    if request.scale and request.steps is not None:
+        total += sum(pictures_drawn(people, len(sitters[domain].codes), methods) for domain, people in scaled.items())
     return total

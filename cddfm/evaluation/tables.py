@@ -42,18 +42,19 @@ class Table:
 
 def show_evaluation(found: Evaluation, every: bool = False) -> None:
     """On stdout. every: a row of scores for each expression instead of one for all."""
-    for table in (_scores(found, every), *_about_the_world(found), *_goals(found)):
+    for table in (_scores(found, every), *_about_the_world(found, every), *_goals(found)):
         show_table(table.title, table.columns, table.rows, table.breaks)
 
 
 def write_tables(path: Path, found: Evaluation) -> None:
     """evaluation.md: the goals first."""
-    tables = (*_goals(found), _scores(found, every=False), _expressions(found), *_about_the_world(found))
+    tables = (*_goals(found), _scores(found, every=False), _expressions(found), *_about_the_world(found, every=True))
     write_atomically(path, ("\n\n".join(["# Evaluation", *(table.markdown() for table in tables)]) + "\n").encode())
 
 
-def _about_the_world(found: Evaluation) -> list[Table]:
-    return [*([_truth(found)] if found.truth else []), *([_distances(found)] if found.distances else [])]
+def _about_the_world(found: Evaluation, every: bool) -> list[Table]:
+    truth = [_truth(found)] if found.truth else []
+    return [*truth, *([_drawn(found, every)] if found.drawn else []), *([_distances(found)] if found.distances else [])]
 
 
 def _scores(found: Evaluation, every: bool) -> Table:
@@ -140,6 +141,26 @@ def _truth(found: Evaluation) -> Table:
         breaks.append(len(rows) - 1)
     title = f"{found.counts.sitters} held-out people of the world, inverted, edited, and compared with the world's own picture of the edit"
     return Table(title, ("domain", "method", "edit", "PSNR dB", "SSIM", "identity", "by the trained"), rows, breaks)
+
+
+def _drawn(found: Evaluation, every: bool) -> Table:
+    """Two numbers of every method; of expressions their medians, and one by one if asked for."""
+    methods = found.request.methods
+    rows: list[Cells] = []
+    breaks = []
+    for domain in dict.fromkeys(score.domain for score in found.drawn):
+        table = {(score.control, score.method): score for score in found.drawn if score.domain == domain}
+        lines = {score.control: [score.control] for score in table.values() if every or score.attribute != "expression"}
+        named = list(dict.fromkeys(score.control for score in table.values() if score.attribute == "expression"))
+        if named:
+            lines[f"{len(named)} expressions, medians"] = named
+        for line, controls in lines.items():
+            scores = [[table[control, method] for control in controls] for method in methods]
+            numbers = [(median(score.gain for score in own), median(score.off for score in own)) for own in scores]
+            rows.append((domain, line, *(number for pair in numbers for number in pair)))
+        breaks.append(len(rows) - 1)
+    title = f"What of the true change of {found.counts.sitters} people's pictures is drawn, and how far off it is (as nothing: 1)"
+    return Table(title, ("domain", "control", *(f"{method}, {name}" for method in methods for name in ("drawn", "off"))), rows, breaks)
 
 
 def _distances(found: Evaluation) -> Table:

@@ -76,10 +76,16 @@ def true_changes(
     layout, parts = sitters.params.layout, []
     for slot in plan:
         for ask in slot.asks(sitters.params, 0, seed):
-            pixels = kept(cache, sitters, f"{ask.controls[0]}-{digest(ask)}", lambda ask=ask: sitters.changed(ask, unchanged), drawn)
-            after = observer.see(to_image(pixels, device), count)
+            after = observer.see(to_image(changed_pictures(sitters, ask, unchanged, cache, drawn), device), count)
             parts.append(Readings.of(ask, layout, before.flat, after.flat, observer.compare(before, after)))
     return measured_by_control(plan, Readings.join(parts), layout, scale)
+
+
+def changed_pictures(
+    sitters: Sitters, ask: Ask, unchanged: UInt8[Tensor, "sitters 3 side side"], cache: Path, drawn: Drawn
+) -> UInt8[Tensor, "sitters 3 side side"]:
+    """Everybody with a change that one control asks for, from the folder or drawn now."""
+    return kept(cache, sitters, f"{ask.controls[0]}-{digest(ask)}", lambda: sitters.changed(ask, unchanged), drawn)
 
 
 def scale_plan(world: World) -> list[Slot]:
