@@ -21,8 +21,9 @@ from torch import Tensor, nn
 HALF_LIFE = 4000
 """Pictures after which half of a moving average is of newer ones."""
 
-LEAST = 1500
-"""Pictures that must have been seen before anything is asked for: of fewer than it has features a crowd has no covariance."""
+LEAST = 4000
+"""Pictures that must have been seen before anything is asked for: of a few for each of its features a crowd has a poor covariance, and
+what is asked for then does harm."""
 
 EVERY = 8
 """Batches after which the transport is found anew."""

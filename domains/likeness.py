@@ -1,9 +1,10 @@
-"""How like the given pictures generated ones are, in seven terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in eight terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
 * and of many pictures, too, their textures (domains.texture);
+* busyness, how much goes on in every small window: strands of hair, where no single one is certain (domains.texture);
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from domains.texture import Textures
+from domains.texture import Textures, busyness_loss
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
@@ -45,17 +46,19 @@ class Comparison(NamedTuple):
 class Likeness:
     """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
     features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
-    one). crowd, textures: what is followed of many pictures, and crowding the weight of either. fooling: the critic's pull on the picture,
-    as a share of the picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of
-    these out. attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the
-    critic."""
+    one). crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in
+    every small part. fooling: the critic's pull on the picture, as a share of the picture loss's own (an adaptive weight, as in Esser et
+    al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention: what counts more in pictures than the rest; all
+    counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
         self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,
-        changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, attention: Attention | None = None, rate: float = 1e-3,
+        changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0,
+        attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
         self.critic, self.crowd, self.textures, self.levels, self.attention = critic, crowd, textures, levels, attention
-        self.features, self.fooling, self.changes, self.readings, self.crowding = features, fooling, changes, readings, crowding
+        self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings
+        self.crowding, self.busyness = crowding, busyness
         self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "textures": textures}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
@@ -69,14 +72,17 @@ class Likeness:
             "features": feature_loss(seen, wanted),
         }
         loss = metrics["picture"] + self.features * metrics["features"]
+        maps, true_maps = ([level for level in levels if level.dim() == 4] for levels in (seen, wanted))
         if self.crowding:
             features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
             self.crowd.follow(features.detach(), true)
             metrics["crowd"] = self.crowd(features)
-            maps, true_maps = ([level for level in levels if level.dim() == 4] for levels in (seen, wanted))
             self.textures.follow([level.detach() for level in maps], true_maps)
             metrics["texture"] = self.textures(maps)
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
+        if self.busyness:
+            metrics["busyness"] = busyness_loss(maps, true_maps)
+            loss = loss + self.busyness * metrics["busyness"]
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]

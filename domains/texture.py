@@ -1,12 +1,18 @@
-"""Are made pictures, wherever in them, as fine, as sharp and as busy as true ones? What a network's feature maps tell of that, as a loss.
+"""Are made pictures as fine, as sharp and as busy as true ones? What a network's feature maps tell of that, as two losses.
 
 Of hair, skin or leaves a picture rightly shows no single strand where it is in doubt, and the mean of all doubts is smooth. What is known
-without a doubt is how many strands there are: the mean and the deviation of each feature map over the picture, from the finest to the
-coarsest (means and deviations are what neural style transfer matches: Huang and Belongie 2017, "Arbitrary style transfer in real-time with
-adaptive instance normalization", section 5). As in domains.crowd, what is asked for is that these numbers vary over many pictures as they
-do over true ones, and each picture is drawn to where the optimal transport sends its own; here each number by itself:
+without a doubt is that there are strands, and where: each feature map's deviation in small windows of the picture, which says how much
+goes on there, and not what lies where. `busyness_loss` compares it with the true picture's, window by window (patches, as for the texture
+loss of Sajjadi et al. 2017, "EnhanceNet", section 4.2.3; deviations alone, as their patches are those of one scene).
+
+Over whole pictures means and deviations are what neural style transfer matches (Huang and Belongie 2017, "Arbitrary style transfer in
+real-time with adaptive instance normalization", section 5). As in domains.crowd, `Textures` asks that these numbers, of the finest map to
+the coarsest, vary over many pictures as they do over true ones, and draws each picture to where the optimal transport sends its own; here
+each number by itself:
 
     T(f) = μ_true + σ_true / σ_made · (f − μ_made).
+
+By itself that scratches foreheads: what is busy may then be anywhere.
 """
 
 from __future__ import annotations
@@ -16,8 +22,15 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from domains.crowd import LEAST, RIDGE, share_of
+
+WINDOWS = 8
+"""Windows along a feature map's side; as many again lie between them."""
+
+SLIGHT = 1e-5
+"""Added to variances before their roots."""
 
 Maps = Sequence[Float[Tensor, "batch _ _ _"]]
 """Feature maps of the same pictures, level by level."""
@@ -71,5 +84,19 @@ class Textures(nn.Module):
 
 def texture(maps: Maps) -> Float[Tensor, "batch numbers"]:
     """The mean over the picture of every channel of each map, then the channels' deviations."""
-    parts = [part for x in maps for part in (x.mean(dim=(2, 3)), (x.var(dim=(2, 3), correction=0) + 1e-6).sqrt())]
+    parts = [part for x in maps for part in (x.mean(dim=(2, 3)), (x.var(dim=(2, 3), correction=0) + SLIGHT).sqrt())]
     return torch.cat(parts, dim=1)
+
+
+def busyness_loss(made: Maps, true: Maps) -> Float[Tensor, ""]:
+    """Mean over the finest maps (down to half of the largest one's side) of the mean difference of busyness, relative to the true one's."""
+    least = max(x.shape[2] for x in true) // 2
+    pairs = [(busyness(one), busyness(other)) for one, other in zip(made, true, strict=True) if other.shape[2] >= least]
+    return torch.stack([(one - other).abs().mean() / other.mean() for one, other in pairs]).mean()
+
+
+def busyness(x: Float[Tensor, "batch channels side side"]) -> Float[Tensor, "batch channels windows windows"]:
+    """Deviation of every channel in windows that overlap by half."""
+    side = max(2, x.shape[2] // WINDOWS)
+    mean, square = (functional.avg_pool2d(values, side, side // 2) for values in (x, x.square()))
+    return ((square - mean.square()).clamp_min(0.0) + SLIGHT).sqrt()

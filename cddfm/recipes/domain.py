@@ -37,9 +37,9 @@ class RecipeOptions(Options):
     """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired), or adversarially what the style's pictures look
     like, without partners (domains.finetune, the published method). start: folder of a stack whose domain of this name, of a generator of
-    the same shape, this training goes on from. rate: learning rate. middle, attention, fooling, changes, readings,
-    crowding: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the
-    adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    the same shape, this training goes on from. rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of
+    paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one,
+    weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -62,6 +62,7 @@ class RecipeOptions(Options):
     changes: float = 0.01
     readings: float = 0.006
     crowding: float = 3.0
+    busyness: float = 1.5
     gamma: float = 1.0
     keep: float = 0.5
     discriminator_base: int = 1024
@@ -82,7 +83,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.paired:
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
-        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
+        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding, options.busyness)
         pairs = pairs_of(source, stack.encoder, stack.world, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(begin, likeness, pairs, options.batch, options.total_images, options.rate)
     else:

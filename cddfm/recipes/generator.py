@@ -48,8 +48,9 @@ class RecipeOptions(Options):
     the encoder is as large as the estimator that it starts from. together_images: of the last stage, in which the mapping learns by
     pictures beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses.
     attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
-    a share of the picture loss's. changes, readings, crowding: weights there of what changes from twin to twin in pictures and in what the
-    estimator reads of them, and of how its features and the pictures' textures are distributed; 0 for none.
+    a share of the picture loss's. changes, readings, crowding, busyness: weights there of what changes from twin to twin in pictures and
+    in what the estimator reads of them, of how its features and the pictures' textures are distributed, and of how much goes on in every
+    small part of a picture; 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -95,6 +96,7 @@ class RecipeOptions(Options):
     changes: float = 0.01
     readings: float = 0.006
     crowding: float = 3.0
+    busyness: float = 1.5
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
@@ -154,7 +156,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
 
     def likeness() -> Likeness:
-        return likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding)
+        return likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding, options.busyness)
 
     if options.total_images:
         joint = Joint(generator, encoder, likeness(), views, options.batch, options.total_images, options.rate / 2)
@@ -184,7 +186,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
 
 
 def likeness_by(
-    estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float
+    estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float, busyness: float
 ) -> Likeness:
     """How like pictures of twins are to what this estimator sees, with a critic that knows nothing yet."""
     device, side = next(estimator.parameters()).device, estimator.detail
@@ -194,7 +196,7 @@ def likeness_by(
     critic, crowd, textures = (module.to(device) for module in (PatchCritic(), crowd, textures))
     return Likeness(
         critic, crowd, textures, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding,
-        attention=attention,
+        busyness=busyness, attention=attention,
     )  # fmt: skip
 
 

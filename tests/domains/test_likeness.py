@@ -21,8 +21,8 @@ def test_equal_pictures_are_alike():
 
 
 def test_the_loss_is_the_weighted_sum():
-    loss, metrics, *_ = make(features=0.3).compare(IMAGES.flip(0), IMAGES)
-    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"])
+    loss, metrics, *_ = make(features=0.3, busyness=0.7).compare(IMAGES.flip(0), IMAGES)
+    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * metrics["busyness"])
 
 
 def test_a_crowd_that_is_off_is_drawn_to_the_true_one():

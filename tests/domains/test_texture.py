@@ -1,4 +1,5 @@
-"""Textures say how busy pictures are and not where; their loss is the Fréchet distance of each number by itself."""
+"""Textures say how busy pictures are and not where, and their loss is the Fréchet distance of each number by itself; busyness says where,
+and not what."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.crowd import LEAST, RIDGE
-from domains.texture import Textures, texture
+from domains.texture import SLIGHT, Textures, busyness, busyness_loss, texture
 
 CHANNELS = [2, 3]
 SIDES = (8, 4)
@@ -30,7 +31,7 @@ def followed(made: list[torch.Tensor], true: list[torch.Tensor]) -> Textures:
 
 
 def test_they_are_means_and_deviations_of_channels():
-    parts = [part for x in maps(3, 0) for part in (x.numpy().mean(axis=(2, 3)), np.sqrt(x.numpy().var(axis=(2, 3)) + 1e-6))]
+    parts = [part for x in maps(3, 0) for part in (x.numpy().mean(axis=(2, 3)), np.sqrt(x.numpy().var(axis=(2, 3)) + SLIGHT))]
     assert np.allclose(texture(maps(3, 0)), np.concatenate(parts, axis=1), atol=1e-6)
 
 
@@ -78,3 +79,37 @@ def test_what_never_varies_is_no_division_by_nothing():
     textures = followed(flat, maps(LEAST, 1))
     textures(leaves).backward()
     assert all(torch.isfinite(x.grad).all() for x in leaves)
+
+
+def test_busyness_is_the_deviation_in_windows():
+    x = maps(2, 0)[0].repeat(1, 1, 4, 4)
+    windows = torch.nn.functional.unfold(x, 4, stride=2).unflatten(1, (CHANNELS[0], 16))
+    torch.testing.assert_close(busyness(x).flatten(2), (windows.var(dim=2, correction=0) + SLIGHT).sqrt())
+
+
+def test_the_same_noise_elsewhere_in_its_window_is_as_busy():
+    """As if a strand lay beside its place: another picture, but as much of it."""
+    noise = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    hair = torch.zeros_like(noise)
+    hair[..., :32, :] = noise[..., :32, :]
+    beside = hair.clone()
+    beside[..., :32, :] = noise[..., :32, :].roll(1, dims=3)
+    smooth, moved = torch.zeros_like(hair), hair.flip(2)
+    assert float(busyness_loss([hair], [hair])) == 0.0
+    assert float(busyness_loss([beside], [hair])) < 0.1
+    assert float(busyness_loss([smooth], [hair])) > 0.9
+    assert float(busyness_loss([moved], [hair])) > 1.5, "what is busy elsewhere is worse than what is smooth"
+
+
+def test_coarse_maps_say_nothing_of_strands():
+    fine, coarse = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 8, 8)
+    other = fine.roll(5, dims=3) * 0.5
+    assert float(busyness_loss([other, coarse], [fine, coarse.roll(3, dims=3)])) == float(busyness_loss([other], [fine]))
+
+
+def test_who_is_smooth_where_it_should_be_busy_is_told_to_be_busier():
+    generator = torch.Generator().manual_seed(1)
+    true = torch.randn(2, 3, 32, 32, generator=generator)
+    leaf = (0.3 * torch.randn(2, 3, 32, 32, generator=generator)).requires_grad_()
+    (slope,) = torch.autograd.grad(busyness_loss([leaf], [true]), leaf)
+    assert float((slope * leaf.detach()).sum()) < 0
