@@ -12,7 +12,7 @@ each number by itself:
 
     T(f) = μ_true + σ_true / σ_made · (f − μ_made).
 
-By itself that scratches foreheads: what is busy may then be anywhere.
+Textures alone scratch foreheads: what is busy may then be anywhere.
 """
 
 from __future__ import annotations

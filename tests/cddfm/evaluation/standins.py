@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -108,8 +109,15 @@ class Faces:
         return torch.nn.functional.normalize(parts, dim=1)
 
 
+def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
+    """The inversion of a picture that spells its code, a little off."""
+    return SimpleNamespace(s=image.flatten(1)[:, : generator.z_dim] * STRENGTH + 0.05)
+
+
 class SpelledStack(Stack):
-    """What the evaluation asks of a stack."""
+    """What the evaluation asks of a stack; inversions are `spelled_back`."""
+
+    encode, estimator = None, SimpleNamespace(features=None)
 
     def __init__(self, folder: Path, strength: float = 1.0, identity: bool = True):
         self.folder, self.device, self.strength = folder, "cpu", strength

@@ -1,5 +1,4 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,20 +7,13 @@ from cddfm.evaluation import truth
 from cddfm.evaluation.picture import true_rows
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation
-from tests.cddfm.evaluation.standins import STRENGTH, Moves, SpelledStack
-
-
-def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
-    """The inversion of a picture that spells its code, a little off."""
-    s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
-    return SimpleNamespace(s=s + 0.05)
+from tests.cddfm.evaluation.standins import Moves, SpelledStack, spelled_back
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     folder = tmp_path_factory.mktemp("truth")
     stack = SpelledStack(folder)
-    stack.encode, stack.estimator = None, SimpleNamespace(features=None)
     methods = {"half": Moves(stack.model, 0.5), "cddfm": Moves(stack.model)}
     request = Request(tuple(methods), ("portrait", "toon"), 6, 0, folder, steps=3, scale=False)
     with pytest.MonkeyPatch.context() as patch:
