@@ -21,9 +21,9 @@ from torch import Tensor, nn
 HALF_LIFE = 4000
 """Pictures after which half of a moving average is of newer ones."""
 
-LEAST = 4000
-"""Pictures that must have been seen before anything is asked for: of a few for each of its features a crowd has a poor covariance, and
-what is asked for then does harm."""
+LEAST, ENOUGH = 4000, 8000
+"""Pictures that must have been seen before anything is asked for, and before all is, more and more between them: of a few for each of its
+features a crowd has a poor covariance, and what is asked for then, or all at once, does harm."""
 
 EVERY = 8
 """Batches after which the transport is found anew."""
@@ -70,11 +70,12 @@ class Crowd(nn.Module):
         self.batches += 1
 
     def forward(self, made: Float[Tensor, "batch features"]) -> Float[Tensor, ""]:
-        """Mean |f − T(f)|² over the true features' variance, T(f) without a gradient; 0 as long as too few were seen."""
-        if int(self.pictures) < LEAST:
+        """Mean |f − T(f)|² over the true features' variance, T(f) without a gradient, times `trust_of` the pictures seen."""
+        trust = trust_of(int(self.pictures))
+        if not trust:
             return made.new_zeros(())
         sent = self.true_mean + (made.detach() - self.made_mean) @ self.transport
-        return (made - sent).square().sum(dim=1).mean() / self.variance
+        return trust * (made - sent).square().sum(dim=1).mean() / self.variance
 
     def _covariance(self, kind: str) -> Float[Tensor, "features features"]:
         """In float64, with the ridge."""
@@ -93,6 +94,11 @@ def transport_between(
     middle_values, middle_vectors = torch.linalg.eigh(root @ other @ root)
     middle = (middle_vectors * middle_values.clamp_min(0.0).sqrt()) @ middle_vectors.T
     return inverse @ middle @ inverse
+
+
+def trust_of(seen: int) -> float:
+    """How much of what moving averages of so many pictures say is asked for."""
+    return min(max((seen - LEAST) / (ENOUGH - LEAST), 0.0), 1.0)
 
 
 def share_of(count: int, seen: int) -> float:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from domains.texture import Textures, busyness_loss
+from domains.texture import Textures, busyness_loss, grain_loss
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
@@ -82,7 +82,8 @@ class Likeness:
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.busyness:
             metrics["busyness"] = busyness_loss(maps, true_maps)
-            loss = loss + self.busyness * metrics["busyness"]
+            metrics["grain"] = grain_loss(made, images)
+            loss = loss + self.busyness * (metrics["busyness"] + metrics["grain"])
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]

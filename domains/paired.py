@@ -39,7 +39,6 @@ class Paired:
     ):
         self.likeness, self.pairs, self.batch, self.total_images, self.ema_images = likeness, pairs, batch, total_images, ema_images
         self.generator, trained = unfrozen_copy(source)
-        self.generator.silence()
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **likeness.modules}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
@@ -51,7 +50,7 @@ class Paired:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
-        made = self.generator.synthesise(s, noise="none")
+        made = self.generator.synthesise(s, noise="const")
         metrics = self.likeness.descend(self.optimizers["generator"], made, pictures)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics

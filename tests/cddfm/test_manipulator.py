@@ -32,7 +32,7 @@ def deltas_of(manipulator: Manipulator, batch: int, scale: float = 1.0) -> dict[
     return {name: scale * torch.randn(batch, manipulator.layout.sizes[name]) for name in ATTRIBUTES}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), batch=st.integers(1, 5), scale=st.floats(1e-3, 1e3))
 def test_zero_changes_nothing_bit_for_bit(seed, batch, scale):
     manipulator = make()

@@ -2,7 +2,7 @@
 
 import torch
 
-from domains.crowd import LEAST
+from domains.crowd import ENOUGH
 from stylespace.objectives import picture_loss
 from tests.domains.standins import likeness
 
@@ -22,13 +22,13 @@ def test_equal_pictures_are_alike():
 
 def test_the_loss_is_the_weighted_sum():
     loss, metrics, *_ = make(features=0.3, busyness=0.7).compare(IMAGES.flip(0), IMAGES)
-    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * metrics["busyness"])
+    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * (metrics["busyness"] + metrics["grain"]))
 
 
 def test_a_crowd_that_is_off_is_drawn_to_the_true_one():
     alike, apart = make(crowding=0.5), make(crowding=0.5)
     generator = torch.Generator().manual_seed(2)
-    for _ in range(LEAST // 100):
+    for _ in range(ENOUGH // 100):
         images = torch.rand(100, 3, 16, 16, generator=generator) * 2 - 1
         same = alike.compare(images.flip(0), images)
         other = apart.compare(images.flip(0) * 0.5, images)
