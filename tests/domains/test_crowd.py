@@ -73,7 +73,7 @@ def test_too_few_pictures_are_no_crowd():
 def test_who_descends_it_learns_mean_and_spread_from_small_batches():
     """At a rate that falls, as training's does: moving averages lag, and at a high one what follows them swings."""
     torch.manual_seed(0)
-    scale, shift = torch.full((WIDTH,), 0.5, requires_grad=True), torch.ones(WIDTH, requires_grad=True)
+    scale, shift = torch.nn.Parameter(torch.full((WIDTH,), 0.5)), torch.nn.Parameter(torch.ones(WIDTH))
     optimizer, crowd = torch.optim.Adam([parameter_group([scale, shift], 5e-3)]), Crowd(WIDTH)
     steps = 2400
     for step in range(steps):
