@@ -3,9 +3,8 @@
 Pictures are decoded from what the encoder finds in them, or in others of the same scenes, and what it is told, and compared with them
 (domains.likeness).
 
-Noise pictures are left out for good (their strengths are set to 0): they stay where they are when a head turns, and a critic turns them
-into streaks. The result is the moving average of the weights. The mapping network is not needed and not touched: it learns afterwards
-where the encoder puts what (domains.mapping).
+The result is the moving average of the weights. The mapping network is not needed and not touched: it learns afterwards where the encoder
+puts what (domains.mapping).
 """
 
 from __future__ import annotations
@@ -40,7 +39,6 @@ class Joint:
         rate: float = 2e-3,
         ema_images: float = 5000.0,
     ):
-        generator.silence()
         self.generator, self.encoder, self.likeness, self.views = generator, encoder, likeness, views
         self.batch, self.total_images, self.ema_images = batch, total_images, ema_images
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -62,7 +60,7 @@ class Joint:
             set_rates(optimizer, rate_at(position, self.total_images))
         seen, facts, images, *_ = self.views(position, self.batch, generator)
         w = self.encoder(seen, facts)
-        made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)), noise="none")
+        made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)))
         metrics = self.likeness.descend(self.optimizers["generator"], made, images)
         self.follow(position, w.detach())
         return metrics

@@ -4,7 +4,8 @@
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
 * and of many pictures, too, their textures (domains.texture);
-* busyness, how much goes on in every small window: strands of hair, where no single one is certain (domains.texture);
+* busyness and grain, how much goes on in every small window, and in which direction: strands of hair, where no single one is certain
+  (domains.texture);
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
@@ -47,9 +48,9 @@ class Likeness:
     """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
     features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
     one). crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in
-    every small part. fooling: the critic's pull on the picture, as a share of the picture loss's own (an adaptive weight, as in Esser et
-    al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention: what counts more in pictures than the rest; all
-    counts alike without it. rate: Adam's learning rate of the critic."""
+    every small part, in feature maps and in the picture. fooling: the critic's pull on the picture, as a share of the picture loss's own
+    (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention: what counts
+    more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
         self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,

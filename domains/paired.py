@@ -50,7 +50,7 @@ class Paired:
         for optimizer in self.optimizers.values():
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
-        made = self.generator.synthesise(s, noise="const")
+        made = self.generator.synthesise(s)
         metrics = self.likeness.descend(self.optimizers["generator"], made, pictures)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics

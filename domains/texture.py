@@ -6,7 +6,8 @@ goes on there, and not what lies where. `busyness_loss` compares it with the tru
 loss of Sajjadi et al. 2017, "EnhanceNet", section 4.2.3; deviations alone, as their patches are those of one scene).
 
 Feature maps see fine detail in part, and hardly ask in which direction it runs. `grain_loss` does, of the picture itself: deviations of its
-slopes in four directions, which tell strands that are combed from a hatched helmet.
+slopes in four directions, which tell strands that are combed from a hatched helmet. Where no strand is known, a generator combs them out of
+its noise pictures; without these it hatches hair along rows and columns.
 
 Over whole pictures means and deviations are what neural style transfer matches (Huang and Belongie 2017, "Arbitrary style transfer in
 real-time with adaptive instance normalization", section 5). As in domains.crowd, `Textures` asks that these numbers, of the finest map to

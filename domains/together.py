@@ -6,9 +6,7 @@ Here each picture is drawn twice, from what the encoder finds and from what the 
 compared with it (domains.likeness), each kind with a critic and a crowd of its own. The energy score of w stays a part of the loss, so
 that the mapping makes codes like the encoder's, which edits and other domains learn from, and noise goes on to say what the code does not.
 
-The encoder stays as it is: w keeps its meaning, and the mapping need not run after it. Noise pictures are let in here: where grain is asked
-for and no strand is known, they are what strands are combed out of, and without them a generator hatches hair along rows and columns. The
-result is the moving average of the weights.
+The encoder stays as it is: w keeps its meaning, and the mapping need not run after it. The result is the moving average of the weights.
 """
 
 from __future__ import annotations
@@ -73,7 +71,7 @@ class Together:
         one, other = (self.generator.map(z) + beyond_code.repeat(2, 1)).chunk(2)
         score = energy_score(one, other, w)
         styles = self.generator.styles(self.generator.broadcast(torch.cat([w, one])))
-        pictures = self.generator.synthesise(styles, noise="const").chunk(2)
+        pictures = self.generator.synthesise(styles).chunk(2)
         found = {kind: likeness.compare(made, images) for (kind, likeness), made in zip(self.likenesses.items(), pictures, strict=True)}
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)

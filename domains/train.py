@@ -88,7 +88,7 @@ class WarmStart:
         jitter = torch.randn(w.shape, generator=generator).to(w.device) * self.code_noise
         style = self.generator.styles(self.generator.broadcast(w + jitter))
         target = functional.adaptive_avg_pool2d(images, resolution)
-        made = self.generator.synthesise(style, noise="none", resolution=resolution)
+        made = self.generator.synthesise(style, resolution=resolution)
         loss = picture_loss(made, target, weight=middle_weight(resolution, self.middle))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

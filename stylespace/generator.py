@@ -273,13 +273,6 @@ class Generator(nn.Module):
         """The average w (a buffer; training updates it in place)."""
         return self.mapping.w_avg
 
-    @torch.no_grad()
-    def silence(self) -> None:
-        """Set the strength of all noise pictures to 0, in place: no layer adds any then."""
-        for name, strength in self.named_parameters():
-            if name.endswith("noise_strength"):
-                strength.zero_()
-
     def map(self, z: Float[Tensor, "batch z_dim"], label: Float[Tensor, "batch label_dim"] | None = None) -> Float[Tensor, "batch w_dim"]:
         return self.mapping(z, label)
 

@@ -44,3 +44,8 @@ def resumed(make):
         optimizer.load_state_dict(copy.deepcopy(begun.optimizers[name].state_dict()))
     run(resumed, 2, first=2)
     return whole, resumed
+
+
+def noise_strengths(generator):
+    """How strongly each layer adds its noise picture."""
+    return [float(strength) for name, strength in generator.named_parameters() if name.endswith("noise_strength")]

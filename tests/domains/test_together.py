@@ -8,7 +8,7 @@ from domains.together import Together
 from domains.train import Lesson
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import likeness, picture, resumed, run
+from tests.domains.standins import likeness, noise_strengths, picture, resumed, run
 
 Z, CODE = 12, 6
 
@@ -119,5 +119,4 @@ def test_noise_is_let_in():
     """Its strengths are learned as all else that draws."""
     stage = make_stage(busyness=1.0)
     run(stage, 3)
-    strengths = [strength for name, strength in stage.average.named_parameters() if name.endswith("noise_strength")]
-    assert all(float(strength) != 0.0 for strength in strengths)
+    assert all(strength != 0.0 for strength in noise_strengths(stage.average))
