@@ -5,7 +5,7 @@
 * the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
 * and of many pictures, too, their textures (domains.texture);
 * busyness and grain, how much goes on in every small window, and in which direction: strands of hair, where no single one is certain
-  (domains.texture);
+  (domains.texture, stylespace.grain);
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from domains.texture import Textures, busyness_loss, grain_loss
+from domains.texture import Textures, busyness_loss
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
+from stylespace.grain import grain_losses
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
 Levels = Callable[[Tensor], Sequence[Tensor]]
@@ -83,7 +84,7 @@ class Likeness:
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.busyness:
             metrics["busyness"] = busyness_loss(maps, true_maps)
-            metrics["grain"] = grain_loss(made, images)
+            metrics["grain"] = grain_losses(made, images).mean()
             loss = loss + self.busyness * (metrics["busyness"] + metrics["grain"])
         if self.changes:
             metrics["change"] = change_left(made, images, weight)

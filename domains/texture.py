@@ -2,12 +2,9 @@
 
 Of hair, skin or leaves a picture rightly shows no single strand where it is in doubt, and the mean of all doubts is smooth. What is known
 without a doubt is that there are strands, and where: each feature map's deviation in small windows of the picture, which says how much
-goes on there, and not what lies where. `busyness_loss` compares it with the true picture's, window by window (patches, as for the texture
-loss of Sajjadi et al. 2017, "EnhanceNet", section 4.2.3; deviations alone, as their patches are those of one scene).
-
-Feature maps see fine detail in part, and hardly ask in which direction it runs. `grain_loss` does, of the picture itself: deviations of its
-slopes in four directions, which tell strands that are combed from a hatched helmet. Where no strand is known, a generator combs them out of
-its noise pictures; without these it hatches hair along rows and columns.
+goes on there, and not what lies where. `busyness_loss` compares it with the true picture's, window by window. (stylespace.grain asks the
+same of the picture itself, which maps see in part, and in which direction it runs. Where no strand is known, a generator combs them out of
+its noise pictures; without these it hatches hair along rows and columns.)
 
 Over whole pictures means and deviations are what neural style transfer matches (Huang and Belongie 2017, "Arbitrary style transfer in
 real-time with adaptive instance normalization", section 5). As in domains.crowd, `Textures` asks that these numbers, of the finest map to
@@ -21,26 +18,20 @@ Textures alone scratch foreheads: what is busy may then be anywhere.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from domains.crowd import RIDGE, share_of, trust_of
+from stylespace.grain import SLIGHT, busyness
 
 WINDOWS = 8
 """Windows along a feature map's side; as many again lie between them."""
 
-SLIGHT = 1e-5
-"""Added to variances before their roots."""
-
 Maps = Sequence[Float[Tensor, "batch _ _ _"]]
 """Feature maps of the same pictures, level by level."""
-
-Pictures = Float[Tensor, "batch 3 height width"]
 
 
 class Textures(nn.Module):
@@ -99,30 +90,5 @@ def texture(maps: Maps) -> Float[Tensor, "batch numbers"]:
 def busyness_loss(made: Maps, true: Maps) -> Float[Tensor, ""]:
     """Mean over the finest maps (down to half of the largest one's side) of the mean difference of busyness, relative to the true one's."""
     least = max(x.shape[2] for x in true) // 2
-    return _apart([(busyness(one), busyness(other)) for one, other in zip(made, true, strict=True) if other.shape[2] >= least])
-
-
-def grain_loss(made: Pictures, true: Pictures) -> Float[Tensor, ""]:
-    """The same of the pictures' slopes, at full and at half resolution, in windows of half that size."""
-    pairs = []
-    for _ in range(2):
-        pairs.append(tuple(busyness(slopes(x), 2 * WINDOWS) for x in (made, true)))
-        made, true = functional.avg_pool2d(made, 2), functional.avg_pool2d(true, 2)
-    return _apart(pairs)
-
-
-def slopes(x: Pictures) -> Float[Tensor, "batch 12 _ _"]:
-    """Differences of neighbours along rows, columns and both diagonals."""
-    here, right, below, beyond = x[:, :, :-1, :-1], x[:, :, :-1, 1:], x[:, :, 1:, :-1], x[:, :, 1:, 1:]
-    return torch.cat([right - here, below - here, beyond - here, right - below], dim=1)
-
-
-def busyness(x: Float[Tensor, "batch channels side side"], windows: int = WINDOWS) -> Float[Tensor, "batch channels _ _"]:
-    """Deviation of every channel in windows that overlap by half; `windows` along a side, and as many again between them."""
-    side = max(2, math.ceil(x.shape[2] / windows))
-    mean, square = (functional.avg_pool2d(values, side, side // 2) for values in (x, x.square()))
-    return ((square - mean.square()).clamp_min(0.0) + SLIGHT).sqrt()
-
-
-def _apart(pairs: Sequence[tuple[Tensor, Tensor]]) -> Float[Tensor, ""]:
+    pairs = [tuple(busyness(x, WINDOWS) for x in maps) for maps in zip(made, true, strict=True) if maps[1].shape[2] >= least]
     return torch.stack([(one - other).abs().mean() / other.mean() for one, other in pairs]).mean()

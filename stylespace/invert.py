@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylespace.generator import Generator
+from stylespace.grain import grain_losses
 from stylespace.objectives import picture_losses
 
 W_SHARE = 0.4
@@ -42,13 +43,15 @@ def invert(
     features: Callable[[Tensor], Tensor] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
     feature_weight: float = 0.3,
+    grain_weight: float = 0.3,
     pull_w: float = 0.1,
     pull_offsets: float = 1.0,
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
     encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features: image → [batch, features], compared relative to
-    the target's length. on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
+    the target's length. grain_weight: of stylespace.grain's loss beside the picture loss's 1: by that alone what is in doubt comes out
+    blurred. on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
     pull_w, pull_offsets: weights of mean squares in deviations of w. Weaker ones come nearer to the picture, and edits in its own domain
     nearer to the truth, but in other domains photographs lose their eyes.
     """
@@ -67,7 +70,7 @@ def invert(
 
     def losses() -> Tensor:
         made = generator.synthesise(generator.styles(w_plus()))
-        total = picture_losses(made, image)
+        total = picture_losses(made, image) + grain_weight * grain_losses(made, image)
         if features is not None:
             total = total + feature_weight * _relative_distance(features(made), target)
         return total + pull_w * w.square().mean(dim=1) + pull_offsets * offsets.square().mean(dim=(1, 2))

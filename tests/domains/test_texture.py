@@ -1,5 +1,5 @@
 """Textures say how busy pictures are and not where, and their loss is the Fréchet distance of each number by itself; busyness says where,
-and not what; grain says in which direction."""
+and not what."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.crowd import ENOUGH, LEAST, RIDGE
-from domains.texture import SLIGHT, Textures, busyness, busyness_loss, grain_loss, slopes, texture
+from domains.texture import Textures, busyness_loss, texture
+from stylespace.grain import SLIGHT
 
 CHANNELS = [2, 3]
 SIDES = (8, 4)
@@ -81,12 +82,6 @@ def test_what_never_varies_is_no_division_by_nothing():
     assert all(torch.isfinite(x.grad).all() for x in leaves)
 
 
-def test_busyness_is_the_deviation_in_windows():
-    x = maps(2, 0)[0].repeat(1, 1, 4, 4)
-    windows = torch.nn.functional.unfold(x, 4, stride=2).unflatten(1, (CHANNELS[0], 16))
-    torch.testing.assert_close(busyness(x).flatten(2), (windows.var(dim=2, correction=0) + SLIGHT).sqrt())
-
-
 def test_the_same_noise_elsewhere_in_its_window_is_as_busy():
     """As if a strand lay beside its place: another picture, but as much of it."""
     noise = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -112,42 +107,4 @@ def test_who_is_smooth_where_it_should_be_busy_is_told_to_be_busier():
     true = torch.randn(2, 3, 32, 32, generator=generator)
     leaf = (0.3 * torch.randn(2, 3, 32, 32, generator=generator)).requires_grad_()
     (slope,) = torch.autograd.grad(busyness_loss([leaf], [true]), leaf)
-    assert float((slope * leaf.detach()).sum()) < 0
-
-
-def test_slopes_are_differences_in_four_directions():
-    picture = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
-    right, below, beyond, aside = slopes(picture).chunk(4, dim=1)
-    x = picture.numpy()
-    assert np.array_equal(right, np.diff(x, axis=3)[:, :, :-1])
-    assert np.array_equal(below, np.diff(x, axis=2)[:, :, :, :-1])
-    assert np.allclose(beyond, np.diff(x, axis=2)[:, :, :, 1:] + np.diff(x, axis=3)[:, :, :-1], atol=1e-6)
-    assert np.allclose(aside, np.diff(x, axis=3)[:, :, :-1] - np.diff(x, axis=2)[:, :, :, :-1], atol=1e-6)
-
-
-def stripes(degrees: float, phase: float = 0.0, size: float = 0.3) -> torch.Tensor:
-    """Strands of hair, combed in one direction."""
-    rows, columns = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
-    across = np.cos(np.radians(degrees)) * columns + np.sin(np.radians(degrees)) * rows
-    return (size * (1.2 * across + phase).sin()).expand(1, 3, 128, 128)
-
-
-@pytest.mark.parametrize("degrees", [0.0, 30.0, 45.0, 90.0, 120.0])
-def test_grain_is_a_matter_of_direction_and_not_of_place(degrees):
-    combed = stripes(degrees)
-    assert float(grain_loss(combed, combed)) == 0.0
-    assert float(grain_loss(stripes(degrees, phase=2.0), combed)) < 0.1
-    assert float(grain_loss(stripes(degrees + 90), combed)) > 0.6
-    assert float(grain_loss(torch.zeros_like(combed), combed)) > 0.9
-
-
-def test_an_even_slope_is_no_grain():
-    """As light that falls off over a cheek."""
-    ramp = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
-    torch.testing.assert_close(busyness(slopes(ramp)), torch.full((1, 12, 14, 14), SLIGHT**0.5), atol=1e-4, rtol=0.0)
-
-
-def test_who_lacks_grain_is_told_to_have_more():
-    leaf = stripes(30.0, phase=1.0, size=0.1).clone().requires_grad_()
-    (slope,) = torch.autograd.grad(grain_loss(leaf, stripes(30.0)), leaf)
     assert float((slope * leaf.detach()).sum()) < 0

@@ -3,6 +3,7 @@ import torch
 
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
+from stylespace.grain import grain_losses
 from stylespace.invert import invert
 
 
@@ -60,3 +61,11 @@ def test_features_and_progress_are_used(networks):
 def test_a_picture_of_another_size_is_refused(networks):
     with pytest.raises(ValueError, match="8×8 pixels where the generator makes 16 px"):
         invert(*networks, torch.zeros(1, 3, 8, 8))
+
+
+def test_what_is_in_doubt_is_not_blurred(networks):
+    """A picture that the generator cannot make: noise. By grain, what is made of it is nearer to being as busy."""
+    generator, encoder = networks
+    noise = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(6)).clamp(-1, 1)
+    blurred, grained = (invert(generator, encoder, noise, 40, grain_weight=weight) for weight in (0.0, 1.0))
+    assert torch.all(grain_losses(grained.image, noise) < grain_losses(blurred.image, noise) - 0.02)
