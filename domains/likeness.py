@@ -1,4 +1,4 @@
-"""How like the given pictures generated ones are, in eight terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in nine terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
