@@ -36,6 +36,15 @@ Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution 
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
 
 
+class Truth(NamedTuple):
+    """images: given ones. levels: what the network sees in them. weight: how much each of their pixels counts, 1 in the mean; None where
+    all count alike."""
+
+    images: Float[Tensor, "batch 3 height width"]
+    levels: Sequence[Tensor]
+    weight: Float[Tensor, "batch 1 height width"] | None
+
+
 class Comparison(NamedTuple):
     """loss: what the generator is to lower, and the metrics that it consists of. made, images: both kinds of pictures."""
 
@@ -64,10 +73,13 @@ class Likeness:
         self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "textures": textures}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
-    def compare(self, made: Float[Tensor, "batch 3 height width"], images: Float[Tensor, "batch 3 height width"]) -> Comparison:
-        with torch.no_grad():
-            wanted = self.levels(images)
-            weight = None if self.attention is None else _of_mean_one(1 + self.attention(wanted, images.shape[2]))
+    @torch.no_grad()
+    def look(self, images: Float[Tensor, "batch 3 height width"]) -> Truth:
+        wanted = self.levels(images)
+        return Truth(images, wanted, None if self.attention is None else _of_mean_one(1 + self.attention(wanted, images.shape[2])))
+
+    def compare(self, made: Float[Tensor, "batch 3 height width"], truth: Truth) -> Comparison:
+        images, wanted, weight = truth
         seen = self.levels(made)
         metrics: dict[str, Tensor | float] = {
             "picture": picture_loss(made, images, weight=weight),
@@ -116,7 +128,7 @@ class Likeness:
         images: Float[Tensor, "batch 3 height width"],
     ) -> dict[str, Tensor | float]:  # fmt: skip
         """One step of those who made the pictures, then one of the critic; returns the metrics of both."""
-        comparison = self.compare(made, images)
+        comparison = self.compare(made, self.look(images))
         optimizer.zero_grad(set_to_none=True)
         comparison.loss.backward()
         optimizer.step()

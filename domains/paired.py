@@ -2,7 +2,8 @@
 
 What is finetuned, and what stays as it is bit for bit, is the same as without partners (domains.finetune). Here every style code has a
 picture that it is to draw, so likeness to it (domains.likeness) takes the place of the adversarial loss alone: a pose or a mouth cannot
-drift. The result is the moving average of the weights.
+drift. A scene has several codes, of what an encoder finds and of what a mapping makes, and is drawn from each (domains.kinds). The result
+is the moving average of the weights.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from domains.finetune import unfrozen_copy
-from domains.likeness import Likeness
+from domains.kinds import Kinds
 from domains.optimisers import parameter_group, set_rates
 from stylespace.generator import Generator
 from stylespace.objectives import ema_update
 from stylespace.schedule import average_decay, rate_at
 
 Pairs = Callable[[int, int, torch.Generator], tuple[Tensor, Tensor]]
-"""(position, count, generator) → style codes of faces [count, style_dim], and the domain's pictures of the same faces."""
+"""(position, count, generator) → style codes of so many faces [kinds · count, style_dim], kind after kind, and the domain's pictures of the
+same faces [count, 3, resolution, resolution]."""
 
 
 class Paired:
@@ -30,20 +32,20 @@ class Paired:
     def __init__(
         self,
         source: Generator,
-        likeness: Likeness,
+        kinds: Kinds,
         pairs: Pairs,
         batch: int,
         total_images: int,
         rate: float = 2e-3,
         ema_images: float = 2000.0,
     ):
-        self.likeness, self.pairs, self.batch, self.total_images, self.ema_images = likeness, pairs, batch, total_images, ema_images
+        self.kinds, self.pairs, self.batch, self.total_images, self.ema_images = kinds, pairs, batch, total_images, ema_images
         self.generator, trained = unfrozen_copy(source)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **likeness.modules}
+        self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **kinds.modules}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam([parameter_group(trained, rate)], betas=(0.9, 0.99)),
-            "critic": likeness.optimizer,
+            **kinds.optimizers,
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
@@ -51,6 +53,6 @@ class Paired:
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
         made = self.generator.synthesise(s)
-        metrics = self.likeness.descend(self.optimizers["generator"], made, pictures)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, pictures)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics

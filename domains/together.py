@@ -3,7 +3,7 @@
 A mapping that learned w alone (domains.mapping) tells most of w and not all, and what it misses shows: the crowd of its pictures was twice
 as far from the world's as that of encoded ones. But the scene code of every picture is known, and so is what its z should be drawn as.
 Here each picture is drawn twice, from what the encoder finds and from what the mapping makes of its code and of noise, and both are
-compared with it (domains.likeness), each kind with a critic and a crowd of its own. The energy score of w stays a part of the loss, so
+compared with it, each kind with a critic and a crowd of its own (domains.kinds). The energy score of w stays a part of the loss, so
 that the mapping makes codes like the encoder's, which edits and other domains learn from, and noise goes on to say what the code does not.
 
 The encoder stays as it is: w keeps its meaning, and the mapping need not run after it. The result is the moving average of the weights.
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from domains.codes import latents
-from domains.likeness import Likeness
+from domains.kinds import Kinds
 from domains.mapping import energy_score
 from domains.optimisers import parameter_group, set_rates
 from domains.train import Views
@@ -35,15 +35,14 @@ MAPPING_SHARE = 10.0
 
 
 class Together:
-    """See the module. encoded, mapped: the likeness of pictures of either kind of code. rate: Adam's learning rate of what draws.
+    """See the module. kinds: encoded and mapped, in this order. rate: Adam's learning rate of what draws.
     ema_images: half-life of the moving average in images. `average` is the result."""
 
     def __init__(
-        self, generator: Generator, encoder: Encoder, encoded: Likeness, mapped: Likeness, views: Views, batch: int, total_images: int,
+        self, generator: Generator, encoder: Encoder, kinds: Kinds, views: Views, batch: int, total_images: int,
         rate: float = 2e-3, ema_images: float = 5000.0,
     ):  # fmt: skip
-        self.generator, self.encoder = generator, encoder
-        self.likenesses: Mapping[str, Likeness] = {"encoded": encoded, "mapped": mapped}
+        self.generator, self.encoder, self.kinds = generator, encoder, kinds
         self.views, self.batch, self.total_images, self.ema_images = views, batch, total_images, ema_images
         generator.requires_grad_(True)
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
@@ -54,11 +53,11 @@ class Together:
         self.modules: Mapping[str, nn.Module] = {
             "generator": generator,
             "average": self.average,
-            **{f"{kind}_{name}": module for kind, likeness in self.likenesses.items() for name, module in likeness.modules.items()},
+            **kinds.modules,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(groups, betas=(0.9, 0.99)),
-            **{f"{kind}_critic": likeness.optimizer for kind, likeness in self.likenesses.items()},
+            **kinds.optimizers,
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
@@ -71,15 +70,7 @@ class Together:
         one, other = (self.generator.map(z) + beyond_code.repeat(2, 1)).chunk(2)
         score = energy_score(one, other, w)
         styles = self.generator.styles(self.generator.broadcast(torch.cat([w, one])))
-        pictures = self.generator.synthesise(styles).chunk(2)
-        found = {kind: likeness.compare(made, images) for (kind, likeness), made in zip(self.likenesses.items(), pictures, strict=True)}
-        optimizer = self.optimizers["generator"]
-        optimizer.zero_grad(set_to_none=True)
-        (found["encoded"].loss + found["mapped"].loss + SCORE * score).backward()
-        optimizer.step()
+        made = self.generator.synthesise(styles)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, images, besides=SCORE * score)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
-        metrics = {"score": score.detach()}
-        for kind, likeness in self.likenesses.items():
-            of_kind = found[kind].metrics | likeness.criticise(found[kind])
-            metrics |= {f"{kind}_{name}": value.detach() for name, value in of_kind.items()}
-        return metrics
+        return metrics | {"score": score.detach()}

@@ -22,15 +22,13 @@ from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
 from domains.finetune import Finetune, drawing_like, frozen_names
+from domains.kinds import KINDS, Kinds
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
-
-MAPPED = 0.5
-"""Of a domain's lessons, how many have the mapping's codes: sampled faces have such codes, and photographs the encoder's."""
 
 
 class RecipeOptions(Options):
@@ -83,9 +81,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.paired:
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
-        likeness = likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding, options.busyness)
+        weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
+        kinds = Kinds({kind: likeness_by(estimator, attention, *weights) for kind in KINDS})
         pairs = pairs_of(source, stack.encoder, stack.world, both(SOURCE, options.pool, shared), pool, options.seed)
-        stage = Paired(begin, likeness, pairs, options.batch, options.total_images, options.rate)
+        stage = Paired(begin, kinds, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, begin, pool)
     preview = pool.take(torch.arange(12))[0]
@@ -130,7 +129,7 @@ def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: 
 
 
 def pairs_of(generator: Generator, encoder: Encoder, world: World, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
-    """Codes that the encoder gives the portraits or, as often, the mapping gives their scene codes, and the domain's pictures of the same
+    """Codes that the encoder gives the portraits, those that the mapping gives their scene codes, and the domain's pictures of the same
     scenes. Both pools are portraits and their twins; the second half of a batch are the twins of the first, whose codes differ by what is
     told alone where they are the encoder's, and by the scene codes where they are the mapping's."""
     rows_at = shuffled(len(portraits), seed)
@@ -143,8 +142,7 @@ def pairs_of(generator: Generator, encoder: Encoder, world: World, portraits: Po
         told, both_rows = torch.cat([facts, others]), torch.cat([rows, twins])
         codes = portraits.codes[both_rows.to(portraits.codes.device)]
         mapped = generator.map(latents(codes, len(rows), generator.z_dim, randomness)) + encoder.step(beyond(world, codes, told))
-        by_code = (torch.rand(len(rows), 1, generator=randomness) < MAPPED).repeat(2, 1).to(mapped.device)
-        w = torch.where(by_code, mapped, encoder(seen, told))
+        w = torch.cat([encoder(seen, told), mapped])
         return generator.styles(generator.broadcast(w)), pictures.take(both_rows)[0]
 
     return pairs

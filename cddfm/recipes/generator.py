@@ -23,6 +23,7 @@ from cddfm.world import CODE_DIM, VERSION
 from cddfm.worlds import world_of
 from domains.crowd import Crowd
 from domains.joint import Joint
+from domains.kinds import KINDS, Kinds
 from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
@@ -171,9 +172,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
             return False
     if options.together_images:
-        together = Together(
-            generator, encoder, likeness(), likeness(), views, options.batch, options.together_images, options.rate / 2
-        )
+        kinds = Kinds({kind: likeness() for kind in KINDS})
+        together = Together(generator, encoder, kinds, views, options.batch, options.together_images, options.rate / 2)
         generator = together.average
         together_options = options.model_copy(update={"total_images": options.together_images})
         last = folders.run("together")

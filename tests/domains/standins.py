@@ -5,6 +5,7 @@ import copy
 import torch
 
 from domains.crowd import Crowd
+from domains.kinds import KINDS, Kinds
 from domains.likeness import Likeness
 from domains.texture import Textures
 from stylespace.critic import PatchCritic
@@ -26,6 +27,10 @@ def picture(ground, square):
 def likeness(**weights):
     """By this network, of pictures of 16 pixels a side."""
     return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3]), levels, **weights)
+
+
+def kinds(**weights):
+    return Kinds({kind: likeness(**weights) for kind in KINDS})
 
 
 def run(stage, steps, first=0):

@@ -14,14 +14,18 @@ def make(**weights):
     return likeness(**weights)
 
 
+def compared(likeness, made, images):
+    return likeness.compare(made, likeness.look(images))
+
+
 def test_equal_pictures_are_alike():
-    comparison = make().compare(IMAGES.clone(), IMAGES)
+    comparison = compared(make(), IMAGES.clone(), IMAGES)
     assert comparison.metrics.keys() == {"picture", "features"}
     assert float(comparison.loss) == 0.0
 
 
 def test_the_loss_is_the_weighted_sum():
-    loss, metrics, *_ = make(features=0.3, busyness=0.7).compare(IMAGES.flip(0), IMAGES)
+    loss, metrics, *_ = compared(make(features=0.3, busyness=0.7), IMAGES.flip(0), IMAGES)
     assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * (metrics["busyness"] + metrics["grain"]))
 
 
@@ -30,8 +34,8 @@ def test_a_crowd_that_is_off_is_drawn_to_the_true_one():
     generator = torch.Generator().manual_seed(2)
     for _ in range(ENOUGH // 100):
         images = torch.rand(100, 3, 16, 16, generator=generator) * 2 - 1
-        same = alike.compare(images.flip(0), images)
-        other = apart.compare(images.flip(0) * 0.5, images)
+        same = compared(alike, images.flip(0), images)
+        other = compared(apart, images.flip(0) * 0.5, images)
     assert float(same.metrics["crowd"]) < 1e-4 < 0.1 < float(other.metrics["crowd"])
     assert float(same.metrics["texture"]) < 1e-4 < 0.1 < float(other.metrics["texture"])
     weighted = {"picture": 1.0, "features": 0.15, "crowd": 0.5, "texture": 0.5}
@@ -40,14 +44,14 @@ def test_a_crowd_that_is_off_is_drawn_to_the_true_one():
 
 def test_the_critic_tells_grey_from_real():
     likeness = make(fooling=0.2)
-    losses = [float(likeness.criticise(likeness.compare(torch.zeros_like(IMAGES), IMAGES))["critic"]) for _ in range(60)]
+    losses = [float(likeness.criticise(compared(likeness, torch.zeros_like(IMAGES), IMAGES))["critic"]) for _ in range(60)]
     assert losses[-1] < losses[0] - 0.1
 
 
 def test_without_a_weight_it_is_left_alone():
     likeness = make()
     before = {name: tensor.clone() for name, tensor in likeness.critic.named_parameters()}
-    assert likeness.criticise(likeness.compare(IMAGES.flip(0), IMAGES)) == {}
+    assert likeness.criticise(compared(likeness, IMAGES.flip(0), IMAGES)) == {}
     assert all(torch.equal(tensor, before[name]) for name, tensor in likeness.critic.named_parameters())
 
 
@@ -56,7 +60,7 @@ def test_the_critics_pull_is_a_share_of_the_pictures():
     gradients = {}
     for fooling in (0.0, 0.25):
         leaf = made.clone().requires_grad_(True)
-        comparison = make(fooling=fooling).compare(leaf, wanted)
+        comparison = compared(make(fooling=fooling), leaf, wanted)
         (gradients[fooling],) = torch.autograd.grad(comparison.loss, leaf)
     leaf = made.clone().requires_grad_(True)
     (own,) = torch.autograd.grad(picture_loss(leaf, wanted), leaf)
@@ -66,7 +70,7 @@ def test_the_critics_pull_is_a_share_of_the_pictures():
 def test_the_critic_gets_no_gradient_from_fooling_nor_the_generator_from_the_critic():
     likeness = make(fooling=0.2)
     made = IMAGES.flip(0).requires_grad_(True)
-    comparison = likeness.compare(made, IMAGES)
+    comparison = compared(likeness, made, IMAGES)
     comparison.loss.backward()
     assert made.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in likeness.critic.parameters())
@@ -79,7 +83,7 @@ def test_a_change_that_is_drawn_is_worth_more_than_none():
     """Pictures of the first half, drawn twice, against those that changed on the way."""
     likeness, before = make(features=0.25, changes=0.5, readings=0.125), IMAGES[:2]
     pictures = torch.cat([before, before.flip(3)])
-    changed, still = (likeness.compare(made, pictures) for made in (pictures * 0.8, torch.cat([before, before])))
+    changed, still = (compared(likeness, made, pictures) for made in (pictures * 0.8, torch.cat([before, before])))
     assert float(changed.metrics["change"]) < 0.1 < 0.9 < float(still.metrics["change"])
     assert float(changed.metrics["reading"]) < 0.1 < 0.9 < float(still.metrics["reading"])
     weighted = {"picture": 1.0, "features": 0.25, "change": 0.5, "reading": 0.125}

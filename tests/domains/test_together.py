@@ -8,7 +8,7 @@ from domains.together import Together
 from domains.train import Lesson
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from tests.domains.standins import likeness, noise_strengths, picture, resumed, run
+from tests.domains.standins import kinds, noise_strengths, picture, resumed, run
 
 Z, CODE = 12, 6
 
@@ -28,7 +28,7 @@ def make_stage(batch=8, total_images=400, rate=2e-3, **weights):
     torch.manual_seed(0)
     generator = Generator(resolution=16, z_dim=Z, w_dim=16, channel_base=128, channel_max=16, mapping_layers=2)
     encoder = Encoder(resolution=16, w_dim=16, width=8, hidden=16, facts=3)
-    return Together(generator, encoder, likeness(**weights), likeness(**weights), views, batch, total_images, rate)
+    return Together(generator, encoder, kinds(**weights), views, batch, total_images, rate)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ def test_pictures_of_one_scene_share_their_noise(alike):
 
     stage, seen = make_stage(), []
     stage.views = twins
-    compare = stage.likenesses["mapped"].compare
-    stage.likenesses["mapped"].compare = lambda made, images: seen.append(made) or compare(made, images)
+    compare = stage.kinds.likenesses["mapped"].compare
+    stage.kinds.likenesses["mapped"].compare = lambda made, truth: seen.append(made) or compare(made, truth)
     run(stage, 1)
     first, second = seen[0].chunk(2)
     assert len(first) == 4
@@ -88,8 +88,8 @@ def test_pictures_of_one_scene_share_their_noise(alike):
 def test_what_is_beyond_a_code_moves_its_picture_as_the_encoder_is_told(amount):
     lesson = views(0, 8, None)._replace(beyond=torch.full((8, 3), amount))
     stage, seen = make_stage(), []
-    stage.views, compare = lambda *_: lesson, stage.likenesses["mapped"].compare
-    stage.likenesses["mapped"].compare = lambda made, images: seen.append(made.detach()) or compare(made, images)
+    stage.views, compare = lambda *_: lesson, stage.kinds.likenesses["mapped"].compare
+    stage.kinds.likenesses["mapped"].compare = lambda made, truth: seen.append(made.detach()) or compare(made, truth)
     run(stage, 1)
     fresh = make_stage()
     w = fresh.generator.map(latents(lesson.codes, 4, Z, torch.Generator().manual_seed(0))) + fresh.encoder.step(lesson.beyond)
