@@ -1,4 +1,4 @@
-"""How like the given pictures generated ones are, in nine terms, each of which sees what the others overlook:
+"""How like the given pictures generated ones are, in ten terms, each of which sees what the others overlook:
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
@@ -6,6 +6,7 @@
 * and of many pictures, too, their textures (domains.texture);
 * busyness and grain, how much goes on in every small window, and in which direction: strands of hair, where no single one is certain
   (domains.texture, stylespace.grain);
+* flatness: backgrounds and cheeks without a ripple (domains.texture);
 * where pictures come in pairs of one scene before and after a change, the change: it is what edits are made of, and hardly a part of the
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 
 from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from domains.texture import Textures, busyness_loss
+from domains.texture import Textures, busyness_loss, flatness_loss
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.grain import grain_losses
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
@@ -34,6 +35,9 @@ features of the whole picture and the last what is read of it."""
 
 Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
+
+FLATNESS = 0.02
+"""Weight of flatness beside busyness: where a picture is flat, the logarithm of a slope rises a hundred times as fast as the slope."""
 
 
 class Truth(NamedTuple):
@@ -97,7 +101,8 @@ class Likeness:
         if self.busyness:
             metrics["busyness"] = busyness_loss(maps, true_maps)
             metrics["grain"] = grain_losses(made, images).mean()
-            loss = loss + self.busyness * (metrics["busyness"] + metrics["grain"])
+            metrics["flatness"] = flatness_loss(made, images)
+            loss = loss + self.busyness * (metrics["busyness"] + metrics["grain"] + FLATNESS * metrics["flatness"])
         if self.changes:
             metrics["change"] = change_left(made, images, weight)
             loss = loss + self.changes * metrics["change"]

@@ -14,6 +14,9 @@ each number by itself:
     T(f) = μ_true + σ_true / σ_made · (f − μ_made).
 
 Textures alone scratch foreheads: what is busy may then be anywhere.
+
+What is in doubt is drawn neither flat nor sharp: everything a little uneven, and no outline as strong as it should be. Deviations hardly
+tell a background that is flat from one that is nearly so. `flatness_loss` does: it compares pictures' mean logarithms of slopes.
 """
 
 from __future__ import annotations
@@ -23,12 +26,16 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from domains.crowd import RIDGE, share_of, trust_of
-from stylespace.grain import SLIGHT, busyness
+from stylespace.grain import SLIGHT, busyness, slopes
 
 WINDOWS = 8
 """Windows along a feature map's side; as many again lie between them."""
+
+FLAT = 0.01
+"""Added to slopes before their logarithms: about what a picture of 8 bits can tell apart."""
 
 Maps = Sequence[Float[Tensor, "batch _ _ _"]]
 """Feature maps of the same pictures, level by level."""
@@ -92,3 +99,13 @@ def busyness_loss(made: Maps, true: Maps) -> Float[Tensor, ""]:
     least = max(x.shape[2] for x in true) // 2
     pairs = [tuple(busyness(x, WINDOWS) for x in maps) for maps in zip(made, true, strict=True) if maps[1].shape[2] >= least]
     return torch.stack([(one - other).abs().mean() / other.mean() for one, other in pairs]).mean()
+
+
+def flatness_loss(made: Float[Tensor, "batch 3 height width"], true: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, ""]:
+    """Mean difference of the mean logarithms of slopes, in each direction and channel, at full and at half resolution."""
+    losses = []
+    for _ in range(2):
+        one, other = ((slopes(x).abs() + FLAT).log().mean(dim=(2, 3)) for x in (made, true))
+        losses.append((one - other).abs().mean())
+        made, true = functional.avg_pool2d(made, 2), functional.avg_pool2d(true, 2)
+    return torch.stack(losses).mean()

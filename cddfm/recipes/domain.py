@@ -59,7 +59,7 @@ class RecipeOptions(Options):
     fooling: float = 0.35
     changes: float = 0.01
     readings: float = 0.006
-    crowding: float = 3.0
+    crowding: float = 10.0
     busyness: float = 1.5
     gamma: float = 1.0
     keep: float = 0.5

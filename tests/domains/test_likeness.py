@@ -3,6 +3,7 @@
 import torch
 
 from domains.crowd import ENOUGH
+from domains.likeness import FLATNESS
 from stylespace.objectives import picture_loss
 from tests.domains.standins import likeness
 
@@ -26,7 +27,8 @@ def test_equal_pictures_are_alike():
 
 def test_the_loss_is_the_weighted_sum():
     loss, metrics, *_ = compared(make(features=0.3, busyness=0.7), IMAGES.flip(0), IMAGES)
-    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * (metrics["busyness"] + metrics["grain"]))
+    fine = metrics["busyness"] + metrics["grain"] + FLATNESS * metrics["flatness"]
+    assert torch.isclose(loss, metrics["picture"] + 0.3 * metrics["features"] + 0.7 * fine)
 
 
 def test_a_crowd_that_is_off_is_drawn_to_the_true_one():

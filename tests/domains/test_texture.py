@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.crowd import ENOUGH, LEAST, RIDGE
-from domains.texture import Textures, busyness_loss, texture
-from stylespace.grain import SLIGHT
+from domains.texture import Textures, busyness_loss, flatness_loss, texture
+from stylespace.grain import SLIGHT, slopes
 
 CHANNELS = [2, 3]
 SIDES = (8, 4)
@@ -108,3 +108,21 @@ def test_who_is_smooth_where_it_should_be_busy_is_told_to_be_busier():
     leaf = (0.3 * torch.randn(2, 3, 32, 32, generator=generator)).requires_grad_()
     (slope,) = torch.autograd.grad(busyness_loss([leaf], [true]), leaf)
     assert float((slope * leaf.detach()).sum()) < 0
+
+
+def test_flatness_tells_a_ripple_where_deviations_hardly_do():
+    """An outline on a flat ground, and on a rippled one."""
+    flat = torch.zeros(1, 3, 64, 64)
+    flat[..., 32:] = 1.0
+    rippled = flat + 0.02 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
+    assert flatness_loss(flat, flat) == 0.0
+    assert flatness_loss(rippled, flat) > 0.5
+    across = [slopes(x)[:, :3].std(dim=(2, 3)) for x in (flat, rippled)]
+    assert torch.allclose(*across, rtol=0.1)
+
+
+def test_flatness_does_not_depend_on_where_it_is_flat():
+    picture = torch.full((2, 3, 32, 32), 0.5)
+    picture[:, :, 4:12] = torch.rand(2, 3, 8, 32, generator=torch.Generator().manual_seed(1))
+    assert flatness_loss(picture.roll(12, dims=2), picture) < 1e-6
+    assert flatness_loss(picture * 0.5, picture) > 0.1
