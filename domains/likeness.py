@@ -36,8 +36,8 @@ features of the whole picture and the last what is read of it."""
 Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
 
-FLATNESS = 0.02
-"""Weight of flatness beside busyness: where a picture is flat, the logarithm of a slope rises a hundred times as fast as the slope."""
+FLATNESS = 0.1
+"""Weight of flatness beside busyness: where a picture is flat, the logarithm of a slope rises thirty times as fast as the slope."""
 
 
 class Truth(NamedTuple):

@@ -34,8 +34,8 @@ from stylespace.grain import SLIGHT, busyness, slopes
 WINDOWS = 8
 """Windows along a feature map's side; as many again lie between them."""
 
-FLAT = 0.01
-"""Added to slopes before their logarithms: about what a picture of 8 bits can tell apart."""
+FLAT = 0.03
+"""Added to slopes before their logarithms: four steps of 8 bits, less than which hardly shows."""
 
 Maps = Sequence[Float[Tensor, "batch _ _ _"]]
 """Feature maps of the same pictures, level by level."""

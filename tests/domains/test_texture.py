@@ -116,7 +116,7 @@ def test_flatness_tells_a_ripple_where_deviations_hardly_do():
     flat[..., 32:] = 1.0
     rippled = flat + 0.02 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
     assert flatness_loss(flat, flat) == 0.0
-    assert flatness_loss(rippled, flat) > 0.5
+    assert flatness_loss(rippled, flat) > 0.2
     across = [slopes(x)[:, :3].std(dim=(2, 3)) for x in (flat, rippled)]
     assert torch.allclose(*across, rtol=0.1)
 
