@@ -60,11 +60,11 @@ class Comparison(NamedTuple):
 
 class Likeness:
     """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
-    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
-    one). crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in
-    every small part, in feature maps and in the picture. fooling: the critic's pull on the picture, as a share of the picture loss's own
-    (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out. attention: what counts
-    more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
+    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after one).
+    crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in every
+    small part, in feature maps and in the picture, and, less, of flatness. fooling: the critic's pull on the picture, as a share of the
+    picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out.
+    attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
         self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,

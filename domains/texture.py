@@ -1,4 +1,5 @@
-"""Are made pictures as fine, as sharp and as busy as true ones? What a network's feature maps tell of that, as two losses.
+"""Are made pictures as fine, as sharp and as busy as true ones? What a network's feature maps tell of that, and the picture
+itself, as three losses.
 
 Of hair, skin or leaves a picture rightly shows no single strand where it is in doubt, and the mean of all doubts is smooth. What is known
 without a doubt is that there are strands, and where: each feature map's deviation in small windows of the picture, which says how much
