@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from domains.likeness import Likeness
+from domains.kinds import Kinds
 from domains.optimisers import set_rates
 from domains.train import Views, rates
 from stylespace.encoder import Encoder
@@ -25,21 +25,21 @@ from stylespace.schedule import average_decay, rate_at
 
 
 class Joint:
-    """See the module. rate: Adam's learning rate of the generator, of which what sees takes a share (domains.train.rates). ema_images:
-    half-life of the moving average in images."""
+    """See the module. kinds: encoded alone. rate: Adam's learning rate of the generator, of which what sees takes a share
+    (domains.train.rates). ema_images: half-life of the moving average in images."""
 
     def __init__(
         self,
         generator: Generator,
         encoder: Encoder,
-        likeness: Likeness,
+        kinds: Kinds,
         views: Views,
         batch: int,
         total_images: int,
         rate: float = 2e-3,
         ema_images: float = 5000.0,
     ):
-        self.generator, self.encoder, self.likeness, self.views = generator, encoder, likeness, views
+        self.generator, self.encoder, self.kinds, self.views = generator, encoder, kinds, views
         self.batch, self.total_images, self.ema_images = batch, total_images, ema_images
         self.average = copy.deepcopy(generator).eval().requires_grad_(False)
         self.average_encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
@@ -48,11 +48,11 @@ class Joint:
             "encoder": encoder,
             "average": self.average,
             "average_encoder": self.average_encoder,
-            **likeness.modules,
+            **kinds.modules,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(rates(generator, encoder, rate), betas=(0.9, 0.99)),
-            "critic": likeness.optimizer,
+            **kinds.optimizers,
         }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
@@ -61,7 +61,7 @@ class Joint:
         seen, facts, images, *_ = self.views(position, self.batch, generator)
         w = self.encoder(seen, facts)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)))
-        metrics = self.likeness.descend(self.optimizers["generator"], made, images)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, images)
         self.follow(position, w.detach())
         return metrics
 

@@ -128,18 +128,6 @@ class Likeness:
             (own,) = torch.autograd.grad(picture_loss(leaf, images, weight=weight), leaf)
         return fooling.detach(), pull * (self.fooling * own.norm() / pull.norm().clamp_min(torch.finfo(pull.dtype).tiny))
 
-    def descend(
-        self, optimizer: torch.optim.Optimizer, made: Float[Tensor, "batch 3 height width"],
-        images: Float[Tensor, "batch 3 height width"],
-    ) -> dict[str, Tensor | float]:  # fmt: skip
-        """One step of those who made the pictures, then one of the critic; returns the metrics of both."""
-        comparison = self.compare(made, self.look(images))
-        optimizer.zero_grad(set_to_none=True)
-        comparison.loss.backward()
-        optimizer.step()
-        metrics = comparison.metrics | self.criticise(comparison)
-        return {name: value.detach() for name, value in metrics.items()}
-
     def criticise(self, comparison: Comparison) -> dict[str, Tensor | float]:
         """One step of the critic, if it has a weight."""
         if not self.fooling:

@@ -14,7 +14,7 @@ from cddfm.data import Pool, draw_pool, join
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
-from cddfm.recipes.generator import estimator_of, likeness_by
+from cddfm.recipes.generator import estimator_of, kinds_by
 from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
@@ -22,7 +22,7 @@ from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
 from domains.finetune import Finetune, drawing_like, frozen_names
-from domains.kinds import KINDS, Kinds
+from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
@@ -83,7 +83,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         estimator = estimator_of(folders.stack, device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
-        kinds = Kinds({kind: likeness_by(estimator, attention, *weights) for kind in KINDS})
+        kinds = kinds_by(KINDS, estimator, attention, *weights)
         pairs = pairs_of(source, stack.encoder, stack.world, both(SOURCE, options.pool, shared), pool, options.seed)
         stage = Paired(begin, kinds, pairs, options.batch, options.total_images, options.rate)
     else:

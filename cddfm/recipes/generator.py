@@ -3,6 +3,7 @@ domains.together)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -156,11 +157,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             return False
     attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
 
-    def likeness() -> Likeness:
-        return likeness_by(estimator, attention, options.fooling, options.changes, options.readings, options.crowding, options.busyness)
-
+    weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
     if options.total_images:
-        joint = Joint(generator, encoder, likeness(), views, options.batch, options.total_images, options.rate / 2)
+        kinds = kinds_by(KINDS[:1], estimator, attention, *weights)
+        joint = Joint(generator, encoder, kinds, views, options.batch, options.total_images, options.rate / 2)
         generator, encoder = joint.average, joint.average_encoder
         if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
             return False
@@ -172,7 +172,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
             return False
     if options.together_images:
-        kinds = Kinds({kind: likeness() for kind in KINDS})
+        kinds = kinds_by(KINDS, estimator, attention, *weights)
         together = Together(generator, encoder, kinds, views, options.batch, options.together_images, options.rate / 2)
         generator = together.average
         together_options = options.model_copy(update={"total_images": options.together_images})
@@ -185,19 +185,24 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return True
 
 
-def likeness_by(
-    estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float, busyness: float
-) -> Likeness:
-    """How like pictures of twins are to what this estimator sees, with a critic that knows nothing yet."""
+def kinds_by(
+    names: Sequence[str], estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float,
+    busyness: float,
+) -> Kinds:  # fmt: skip
+    """How like pictures of twins, of codes of these kinds, are to what this estimator sees, with critics that know nothing yet."""
     device, side = next(estimator.parameters()).device, estimator.detail
     with torch.no_grad():
         levels = estimator.levels(torch.zeros(1, 3, side, side, device=device))
-    crowd, textures = Crowd(estimator.head.in_features), Textures([level.shape[1] for level in levels if level.dim() == 4])
-    critic, crowd, textures = (module.to(device) for module in (PatchCritic(), crowd, textures))
-    return Likeness(
-        critic, crowd, textures, estimator.levels, fooling=fooling, changes=changes, readings=readings, crowding=crowding,
-        busyness=busyness, attention=attention,
-    )  # fmt: skip
+    channels = [level.shape[1] for level in levels if level.dim() == 4]
+
+    def likeness() -> Likeness:
+        crowd, textures = Crowd(estimator.head.in_features), Textures(channels)
+        return Likeness(
+            PatchCritic().to(device), crowd.to(device), textures.to(device), estimator.levels, fooling=fooling, changes=changes,
+            readings=readings, crowding=crowding, busyness=busyness, attention=attention,
+        )  # fmt: skip
+
+    return Kinds({name: likeness() for name in names})
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

@@ -29,8 +29,9 @@ def likeness(**weights):
     return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3]), levels, **weights)
 
 
-def kinds(**weights):
-    return Kinds({kind: likeness(**weights) for kind in KINDS})
+def kinds(*names, **weights):
+    """Of these names; encoded and mapped when left out."""
+    return Kinds({kind: likeness(**weights) for kind in names or KINDS})
 
 
 def run(stage, steps, first=0):
