@@ -55,12 +55,13 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
 
 
 def drawing_like(source: Generator, earlier: Generator) -> Generator:
-    """A copy of `source` that draws as another generator of the same shape does: all that finetuning may change is that one's. Raises
-    ValueError for another shape."""
-    if source.arguments != earlier.arguments:
+    """A copy of `source` in which all that finetuning may change is another generator's, of the same tensors: it draws as that one does,
+    if perhaps with another border. Raises ValueError for others."""
+    known, own = earlier.state_dict(), source.state_dict()
+    if {name: tensor.shape for name, tensor in known.items()} != {name: tensor.shape for name, tensor in own.items()}:
         raise ValueError(f"generators of one shape are needed, not of {source.arguments} and {earlier.arguments}")
     generator, frozen = copy.deepcopy(source), frozen_names(source)
-    generator.load_state_dict({n: t for n, t in earlier.state_dict().items() if n not in frozen}, strict=False)
+    generator.load_state_dict({name: tensor for name, tensor in known.items() if name not in frozen}, strict=False)
     return generator
 
 

@@ -3,7 +3,7 @@
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
 * the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
-* and of many pictures, too, their textures (domains.texture);
+* and of many pictures, too, their textures, and the colours and contrasts of their patches (domains.texture);
 * busyness and grain, how much goes on in every small window, and in which direction: strands of hair, where no single one is certain
   (domains.texture, stylespace.grain);
 * flatness: backgrounds and cheeks without a ripple (domains.texture);
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from domains.crowd import Crowd
 from domains.optimisers import ADAM, parameter_group
-from domains.texture import Textures, busyness_loss, flatness_loss
+from domains.texture import Textures, busyness_loss, flatness_loss, patches
 from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.grain import grain_losses
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
@@ -95,8 +95,9 @@ class Likeness:
             features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
             self.crowd.follow(features.detach(), true)
             metrics["crowd"] = self.crowd(features)
-            self.textures.follow([level.detach() for level in maps], true_maps)
-            metrics["texture"] = self.textures(maps)
+            textured = [*maps, patches(made)]
+            self.textures.follow([level.detach() for level in textured], [*true_maps, patches(images)])
+            metrics["texture"] = self.textures(textured)
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.busyness:
             metrics["busyness"] = busyness_loss(maps, true_maps)

@@ -14,7 +14,8 @@ each number by itself:
 
     T(f) = μ_true + σ_true / σ_made · (f − μ_made).
 
-Textures alone scratch foreheads: what is busy may then be anywhere.
+Textures alone scratch foreheads: what is busy may then be anywhere. Beside the maps stands the picture itself, in `patches`: what is in
+doubt is drawn in the mean of its colours too, and a crowd is then paler than it should be, here lighter and there darker.
 
 What is in doubt is drawn neither flat nor sharp: everything a little uneven, and no outline as strong as it should be. Deviations hardly
 tell a background that is flat from one that is nearly so. `flatness_loss` does: it compares pictures' mean logarithms of slopes.
@@ -34,6 +35,9 @@ from stylespace.grain import SLIGHT, busyness, slopes
 
 WINDOWS = 8
 """Windows along a feature map's side; as many again lie between them."""
+
+PATCHES = 8
+"""Patches along a picture's side."""
 
 FLAT = 0.03
 """Added to slopes before their logarithms: four steps of 8 bits, less than which hardly shows."""
@@ -87,6 +91,12 @@ class Textures(nn.Module):
         variances = {name: getattr(self, f"{name}_square") - getattr(self, f"{name}_mean").square() for name in ("made", "true")}
         ridges = [RIDGE * level.mean().expand(len(level)) for level in variances["true"].split(self.sizes)]
         return variances[kind].clamp_min(0.0) + torch.cat(ridges)
+
+
+def patches(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels patch_height patch_width"]:
+    """Every patch of a picture as channels of its own, one for each colour: their means are the picture at low resolution."""
+    cut = images.unflatten(3, (PATCHES, -1)).unflatten(2, (PATCHES, -1))
+    return cut.permute(0, 1, 2, 4, 3, 5).flatten(1, 3)
 
 
 def texture(maps: Maps) -> Float[Tensor, "batch numbers"]:

@@ -20,6 +20,7 @@ from cuda_ops.bias_act import DEFAULT_GAIN, LRELU_SLOPE
 from cuda_ops.modulated_conv import styled_conv2d, to_rgb
 from cuda_ops.precision import Precision, activation_dtype
 from cuda_ops.upfirdn2d import upsample2d
+from stylespace.border import PIXELS, replicated, upsampled, within
 from stylespace.code import FIRST_RESOLUTION, Architecture, StyleLayer, StyleLayout, channels_at, resolutions_of
 from stylespace.layers import Linear
 
@@ -65,14 +66,15 @@ class Mapping(nn.Module):
 
 
 class SynthesisConv(nn.Module):
-    """Modulated 3 × 3 convolution, noise, bias, leaky ReLU with `gain` on its output, clamp (at clamp · gain)."""
+    """Modulated 3 × 3 convolution, noise, bias, leaky ReLU with `gain` on its output, clamp (at clamp · gain). replicate: what it reads
+    goes on beyond its border (stylespace.border)."""
 
     def __init__(
         self, in_channels: int, out_channels: int, w_dim: int, resolution: int, up: int,
-        use_noise: bool = True, clamp: float | None = None, gain: float = 1.0,
+        use_noise: bool = True, clamp: float | None = None, replicate: bool = False, gain: float = 1.0,
     ):  # fmt: skip
         super().__init__()
-        self.resolution, self.up, self.use_noise = resolution, up, use_noise
+        self.resolution, self.up, self.use_noise, self.replicate = resolution, up, use_noise, replicate
         self.gain, self.clamp = DEFAULT_GAIN["lrelu"] * gain, None if clamp is None else clamp * gain
         self.affine = Linear(w_dim, in_channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
@@ -93,20 +95,23 @@ class SynthesisConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch in_channels height width"], style: Float[Tensor, "batch in_channels"], noise: Noise
     ) -> Float[Tensor, "batch out_channels resolution resolution"]:
-        return styled_conv2d(
-            x, self.weight, style, self.noise_of(x, noise), self.bias, self.up, gain=self.gain, slope=LRELU_SLOPE, clamp=self.clamp
-        )
+        added = self.noise_of(x, noise)
+        if self.replicate:
+            x, added = replicated(x), None if added is None else functional.pad(added, (self.up * PIXELS,) * 4)
+        y = styled_conv2d(x, self.weight, style, added, self.bias, self.up, gain=self.gain, slope=LRELU_SLOPE, clamp=self.clamp)
+        return within(y, self.up) if self.replicate else y
 
 
 class ToRGB(nn.Module):
-    """Modulated 1 × 1 convolution to three colours, without demodulation; s is taken before the 1 / √channels."""
+    """Modulated 1 × 1 convolution to three colours, without demodulation; s is taken before the 1 / √channels. replicate: the
+    smaller picture goes on beyond its border."""
 
-    def __init__(self, in_channels: int, w_dim: int, clamp: float | None = None):
+    def __init__(self, in_channels: int, w_dim: int, clamp: float | None = None, replicate: bool = False):
         super().__init__()
         self.affine = Linear(w_dim, in_channels, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, in_channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
-        self.style_gain, self.clamp = 1.0 / math.sqrt(in_channels), clamp
+        self.style_gain, self.clamp, self.replicate = 1.0 / math.sqrt(in_channels), clamp, replicate
 
     def forward(
         self,
@@ -114,19 +119,22 @@ class ToRGB(nn.Module):
         style: Float[Tensor, "batch in_channels"],
         image: Float[Tensor, "batch 3 half_height half_width"] | None = None,
     ) -> Float[Tensor, "batch 3 height width"]:
-        return to_rgb(x, self.weight, style * self.style_gain, self.bias, image, self.clamp)
+        apart = self.replicate and image is not None
+        colours = to_rgb(x, self.weight, style * self.style_gain, self.bias, None if apart else image, self.clamp)
+        return colours + upsampled(image) if apart else colours
 
 
 class Skip(nn.Module):
-    """The short branch of a resnet block: a plain 1 × 1 convolution, upsampled."""
+    """The short branch of a resnet block: a plain 1 × 1 convolution, upsampled, where `replicate` says so beyond the border as well."""
 
-    def __init__(self, in_channels: int, out_channels: int):
+    def __init__(self, in_channels: int, out_channels: int, replicate: bool = False):
         super().__init__()
+        self.upsample = upsampled if replicate else upsample2d
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
         self.weight_gain = RESIDUAL_GAIN / math.sqrt(in_channels)
 
     def forward(self, x: Float[Tensor, "batch in_channels height width"]) -> Float[Tensor, "batch out_channels out_height out_width"]:
-        return upsample2d(functional.conv2d(x, (self.weight * self.weight_gain).to(x.dtype)))
+        return self.upsample(functional.conv2d(x, (self.weight * self.weight_gain).to(x.dtype)))
 
 
 class Activations(NamedTuple):
@@ -145,7 +153,7 @@ class SynthesisBlock(nn.Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, w_dim: int, resolution: int, is_last: bool = False,
-        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None,
+        architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None, replicate: bool = False,
     ):  # fmt: skip
         super().__init__()
         self.residual = architecture == "resnet" and resolution > FIRST_RESOLUTION
@@ -153,13 +161,13 @@ class SynthesisBlock(nn.Module):
         if resolution == FIRST_RESOLUTION:
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
         else:
-            self.conv0 = SynthesisConv(in_channels, out_channels, w_dim, resolution, 2, use_noise, clamp)
+            self.conv0 = SynthesisConv(in_channels, out_channels, w_dim, resolution, 2, use_noise, clamp, replicate)
         gain = RESIDUAL_GAIN if self.residual else 1.0
-        self.conv1 = SynthesisConv(out_channels, out_channels, w_dim, resolution, 1, use_noise, clamp, gain)
+        self.conv1 = SynthesisConv(out_channels, out_channels, w_dim, resolution, 1, use_noise, clamp, replicate, gain)
         if self.colours:
-            self.torgb = ToRGB(out_channels, w_dim, clamp)
+            self.torgb = ToRGB(out_channels, w_dim, clamp, replicate)
         if self.residual:
-            self.skip = Skip(in_channels, out_channels)
+            self.skip = Skip(in_channels, out_channels, replicate)
 
     def step(self, name: str, before: Activations, style: Float[Tensor, "batch width"], noise: Noise) -> Activations:
         """One style layer: conv0 (not at 4²), conv1 or torgb (where there is one)."""
@@ -178,6 +186,7 @@ class Synthesis(nn.Module):
     def __init__(
         self, resolution: int, w_dim: int, channel_base: int, channel_max: int,
         architecture: Architecture = "skip", use_noise: bool = True, clamp: float | None = None, channel_min: int = 1,
+        replicate_from: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.resolutions = resolutions_of(resolution)
@@ -185,7 +194,8 @@ class Synthesis(nn.Module):
         previous = 0
         for size in self.resolutions:
             width = channels_at(size, channel_base, channel_max, channel_min)
-            block = SynthesisBlock(previous, width, w_dim, size, size == resolution, architecture, use_noise, clamp)
+            replicate = replicate_from is not None and size >= replicate_from
+            block = SynthesisBlock(previous, width, w_dim, size, size == resolution, architecture, use_noise, clamp, replicate)
             setattr(self, f"b{size}", block)
             previous = width
 
@@ -222,7 +232,8 @@ class Generator(nn.Module):
     """StyleGAN2 at `resolution` px with min(channel_base / r, channel_max) feature maps at resolution r, and at least channel_min.
 
     label_dim: numbers of a label, 0 for none; it is embedded in `label_width` numbers. mapping_width: between the mapping's layers. Both
-    widths are w_dim unless given. conv_clamp: largest magnitude that a convolution may put out.
+    widths are w_dim unless given. conv_clamp: largest magnitude that a convolution may put out. replicate_from: from this resolution on,
+    what layers read goes on beyond its border as it ends there (stylespace.border); nowhere, as StyleGAN2 has it, when left out.
     """
 
     def __init__(
@@ -241,6 +252,7 @@ class Generator(nn.Module):
         mapping_width: int | None = None,
         label_width: int | None = None,
         channel_min: int = 1,
+        replicate_from: int | None = None,
     ):
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -258,11 +270,14 @@ class Generator(nn.Module):
             "mapping_width": mapping_width,
             "label_width": label_width,
             "channel_min": channel_min,
+            "replicate_from": replicate_from,
         }
         self.resolution, self.z_dim, self.w_dim, self.label_dim = resolution, z_dim, w_dim, label_dim
         self.style_layout = StyleLayout(resolution, channel_base, channel_max, architecture, channel_min)
         self.mapping = Mapping(z_dim, w_dim, mapping_layers, mapping_rate, mapping_width or w_dim, label_dim, label_width or w_dim)
-        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, architecture, use_noise, conv_clamp, channel_min)
+        self.synthesis = Synthesis(
+            resolution, w_dim, channel_base, channel_max, architecture, use_noise, conv_clamp, channel_min, replicate_from
+        )
 
     @property
     def num_ws(self) -> int:

@@ -28,7 +28,7 @@ from domains.kinds import KINDS, Kinds
 from domains.likeness import Attention, Likeness
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
-from domains.texture import Textures
+from domains.texture import PATCHES, Textures
 from domains.together import Together
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
@@ -47,7 +47,8 @@ class RecipeOptions(Options):
     drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. mapping_pool: of how many portraits, the
     pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
     StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
-    the encoder is as large as the estimator that it starts from. together_images: of the last stage, in which the mapping learns by
+    the encoder is as large as the estimator that it starts from. replicate_from: resolution from which on what layers read goes on beyond
+    its border (stylespace.border). together_images: of the last stage, in which the mapping learns by
     pictures beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses.
     attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
     a share of the picture loss's. changes, readings, crowding, busyness: weights there of what changes from twin to twin in pictures and
@@ -60,6 +61,7 @@ class RecipeOptions(Options):
             resolution=16, drawn=16, grow=((8, 0.5),), pool=32, warm_images=16, mapping_images=64,
             mapping_batch=32, mapping_pool=40, varied=1, twins=16, total_images=16, together_images=16, batch=8,
             w_dim=192, z_dim=384, channel_base=256, channel_max=32, channel_min=1, mapping_layers=2, mapping_width=192,
+            replicate_from=16,
         ),
         "small": {},
         "large": dict(
@@ -89,6 +91,7 @@ class RecipeOptions(Options):
     channel_base: int = 1536
     channel_max: int = 256
     channel_min: int = 24
+    replicate_from: int = 64
     mapping_layers: int = 4
     mapping_width: int = 384
     rate: float = 4e-3
@@ -123,7 +126,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
         channel_max=options.channel_max, channel_min=options.channel_min, mapping_layers=options.mapping_layers,
-        mapping_width=options.mapping_width,
+        mapping_width=options.mapping_width, replicate_from=options.replicate_from,
     ).to(device)  # fmt: skip
     encoder = encoder_like(estimator, options.w_dim).to(device)
 
@@ -193,7 +196,7 @@ def kinds_by(
     device, side = next(estimator.parameters()).device, estimator.detail
     with torch.no_grad():
         levels = estimator.levels(torch.zeros(1, 3, side, side, device=device))
-    channels = [level.shape[1] for level in levels if level.dim() == 4]
+    channels = [*(level.shape[1] for level in levels if level.dim() == 4), 3 * PATCHES**2]
 
     def likeness() -> Likeness:
         crowd, textures = Crowd(estimator.head.in_features), Textures(channels)

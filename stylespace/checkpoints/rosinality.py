@@ -142,6 +142,7 @@ def _inexpressible(arguments: Mapping[str, Any]) -> str | None:
         "layers without noise": not arguments["use_noise"],
         f"z of {arguments['z_dim']} numbers beside w of {w_dim}": arguments["z_dim"] != w_dim,
         f"a mapping of width {arguments['mapping_width']} to w of {w_dim}": arguments["mapping_width"] not in (None, w_dim),
+        f"borders that go on from {arguments['replicate_from']} px on": arguments["replicate_from"] is not None,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

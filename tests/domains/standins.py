@@ -7,7 +7,7 @@ import torch
 from domains.crowd import Crowd
 from domains.kinds import KINDS, Kinds
 from domains.likeness import Likeness
-from domains.texture import Textures
+from domains.texture import PATCHES, Textures
 from stylespace.critic import PatchCritic
 
 
@@ -26,7 +26,7 @@ def picture(ground, square):
 
 def likeness(**weights):
     """By this network, of pictures of 16 pixels a side."""
-    return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3]), levels, **weights)
+    return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3, 3 * PATCHES**2]), levels, **weights)
 
 
 def kinds(*names, **weights):

@@ -55,6 +55,8 @@ def test_training_can_begin_from_how_an_earlier_generator_drew(finetuned):
     _, fresh = make_stage(begin=begin)
     for which in ("generator", "average"):
         assert all(torch.equal(tensor, begin.state_dict()[name]) for name, tensor in fresh.modules[which].state_dict().items())
+    going_on = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2, replicate_from=8)
+    assert drawing_like(going_on, stage.average).arguments == going_on.arguments, "only the border is another"
     with pytest.raises(ValueError, match="one shape"):
         drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
 
 from domains.crowd import ENOUGH, LEAST, RIDGE
-from domains.texture import Textures, busyness_loss, flatness_loss, texture
+from domains.texture import PATCHES, Textures, busyness_loss, flatness_loss, patches, texture
 from stylespace.grain import SLIGHT, slopes
 
 CHANNELS = [2, 3]
@@ -41,6 +42,14 @@ def test_where_something_is_does_not_count(down, right, seed):
     here = maps(2, seed)
     there = [x.roll((down, right), dims=(2, 3)) for x in here]
     torch.testing.assert_close(texture(there), texture(here), atol=1e-5, rtol=1e-5)
+
+
+def test_patches_are_the_picture_at_low_resolution():
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    cut = patches(images)
+    numbers = texture([cut])
+    assert torch.equal(cut[:, 64 + 3 * 8 + 5], images[:, 1, 12:16, 20:24]), "the second colour's patch in row 3, column 5"
+    torch.testing.assert_close(numbers[:, : 3 * PATCHES**2], functional.avg_pool2d(images, 4).flatten(1))
 
 
 def test_the_loss_is_the_frechet_distance_of_each_number():

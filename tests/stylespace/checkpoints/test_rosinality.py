@@ -82,6 +82,7 @@ def test_another_mapping_rate_goes_into_the_numbers(tmp_path):
         ({"use_noise": False}, "no place for layers without noise"),
         ({"z_dim": 7}, "z of 7 numbers beside w of 12"),
         ({"mapping_width": 9}, "a mapping of width 9"),
+        ({"replicate_from": 8}, "no place for borders that go on from 8 px on"),
     ],
 )
 def test_graphs_that_the_layout_cannot_express_are_refused(graph, said):
