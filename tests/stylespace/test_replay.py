@@ -48,7 +48,10 @@ def drawn(monkeypatch):
     return names
 
 
-@pytest.mark.parametrize("options", [{}, {"architecture": "orig"}, {"architecture": "resnet"}, {"conv_clamp": 1.0}, {"use_noise": False}, {"replicate_from": 16}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"architecture": "orig"}, {"architecture": "resnet"}, {"conv_clamp": 1.0}, {"use_noise": False}, {"replicate_from": 16}],
+)
 @pytest.mark.parametrize("promise", [False, True])
 def test_an_edit_of_any_layer_equals_synthesis(options, promise):
     generator = make(**options)
