@@ -61,7 +61,7 @@ class Joint:
         seen, facts, images, *_ = self.views(position, self.batch, generator)
         w = self.encoder(seen, facts)
         made = self.generator.synthesise(self.generator.styles(self.generator.broadcast(w)))
-        metrics = self.kinds.descend(self.optimizers["generator"], made, images)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, images, generator)
         self.follow(position, w.detach())
         return metrics
 

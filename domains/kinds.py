@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from domains.likeness import Likeness
+from domains.movement import Movement
 
 KINDS = ("encoded", "mapped")
 """What an encoder finds in pictures, as in photographs, and what a mapping makes of z, as of sampled faces."""
@@ -32,12 +33,13 @@ class Kinds:
 
     def descend(
         self, optimizer: torch.optim.Optimizer, made: Float[Tensor, "all 3 height width"],
-        images: Float[Tensor, "batch 3 height width"], besides: Float[Tensor, ""] | float = 0.0,
+        images: Float[Tensor, "batch 3 height width"], generator: torch.Generator, besides: Float[Tensor, ""] | float = 0.0,
     ) -> dict[str, Tensor | float]:  # fmt: skip
-        """One step of those who made the pictures, which lie kind after kind, then one of each critic; returns the metrics of all. besides:
-        what else is to be lowered."""
-        truth = next(iter(self.likenesses.values())).look(images)
-        parts = made.chunk(len(self.likenesses))
+        """One step of those who made the pictures, which lie kind after kind, then one of each critic; returns the metrics of all.
+        generator: by which all are moved before they are compared (domains.movement). besides: what else is to be lowered."""
+        movement = Movement.drawn(images.shape[2], generator)
+        truth = next(iter(self.likenesses.values())).look(movement(images))
+        parts = movement(made).chunk(len(self.likenesses))
         found = {kind: likeness.compare(part, truth) for (kind, likeness), part in zip(self.likenesses.items(), parts, strict=True)}
         optimizer.zero_grad(set_to_none=True)
         (sum(comparison.loss for comparison in found.values()) + besides).backward()

@@ -53,6 +53,6 @@ class Paired:
             set_rates(optimizer, rate_at(position, self.total_images))
         s, pictures = self.pairs(position, self.batch, generator)
         made = self.generator.synthesise(s)
-        metrics = self.kinds.descend(self.optimizers["generator"], made, pictures)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, pictures, generator)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics

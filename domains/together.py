@@ -71,6 +71,6 @@ class Together:
         score = energy_score(one, other, w)
         styles = self.generator.styles(self.generator.broadcast(torch.cat([w, one])))
         made = self.generator.synthesise(styles)
-        metrics = self.kinds.descend(self.optimizers["generator"], made, images, besides=SCORE * score)
+        metrics = self.kinds.descend(self.optimizers["generator"], made, images, generator, besides=SCORE * score)
         ema_update(self.average, self.generator, average_decay(position, self.batch, self.ema_images))
         return metrics | {"score": score.detach()}
