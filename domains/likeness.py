@@ -2,7 +2,7 @@
 
 * the picture: where everything is, and its colours; where a face speaks most it may count more;
 * the features that a network which reads faces has of the picture: what blurs or moves a face, however few pixels it takes;
-* the crowds of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
+* the crowd of these features over many pictures (domains.crowd): what each picture rightly leaves out when in doubt, but not all can;
 * and of many pictures, too, their textures, and the colours and contrasts of their patches (domains.texture);
 * busyness and grain, how much goes on in every small window, and in which direction: strands of hair, where no single one is certain
   (domains.texture, stylespace.grain);
@@ -30,8 +30,8 @@ from stylespace.grain import grain_losses
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
 Levels = Callable[[Tensor], Sequence[Tensor]]
-"""Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors: features, of the whole picture
-and where it looks again of a part, and last what is read of it."""
+"""Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors, of which the first are the
+features of the whole picture and the last what is read of it."""
 
 Attention = Callable[[Sequence[Tensor], int], Float[Tensor, "batch 1 resolution resolution"]]
 """(what a network sees in pictures, resolution) → how much more each of their pixels counts than elsewhere."""
@@ -60,23 +60,21 @@ class Comparison(NamedTuple):
 
 class Likeness:
     """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
-    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after
-    one). crowds, one for each vector of features, and textures: what is followed of many pictures, and crowding the weight of either.
-    busyness: weight of how much goes on in every small part, in feature maps and in the picture, and, less, of flatness. fooling: the
-    critic's pull on the picture, as a share of the picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers",
-    section 3.1). 0 leaves any of these out. attention: what counts more in pictures than the rest; all counts alike without it. rate:
-    Adam's learning rate of the critic."""
+    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after one).
+    crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in every
+    small part, in feature maps and in the picture, and, less, of flatness. fooling: the critic's pull on the picture, as a share of the
+    picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out.
+    attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
 
     def __init__(
-        self, critic: PatchCritic, crowds: Sequence[Crowd], textures: Textures, levels: Levels, features: float = 0.15,
-        fooling: float = 0.0, changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0,
+        self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,
+        changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0,
         attention: Attention | None = None, rate: float = 1e-3,
     ):  # fmt: skip
-        self.critic, self.crowds, self.textures = critic, nn.ModuleList(crowds), textures
-        self.levels, self.attention = levels, attention
+        self.critic, self.crowd, self.textures, self.levels, self.attention = critic, crowd, textures, levels, attention
         self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings
         self.crowding, self.busyness = crowding, busyness
-        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowds": self.crowds, "textures": textures}
+        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "textures": textures}
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     @torch.no_grad()
@@ -94,10 +92,9 @@ class Likeness:
         loss = metrics["picture"] + self.features * metrics["features"]
         maps, true_maps = ([level for level in levels if level.dim() == 4] for levels in (seen, wanted))
         if self.crowding:
-            features, true = ([level for level in levels if level.dim() == 2][:-1] for levels in (seen, wanted))
-            for crowd, *both in zip(self.crowds, (x.detach() for x in features), true, strict=True):
-                crowd.follow(*both)
-            metrics["crowd"] = torch.stack([crowd(x) for crowd, x in zip(self.crowds, features, strict=True)]).sum()
+            features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
+            self.crowd.follow(features.detach(), true)
+            metrics["crowd"] = self.crowd(features)
             textured = [*maps, patches(made)]
             self.textures.follow([level.detach() for level in textured], [*true_maps, patches(images)])
             metrics["texture"] = self.textures(textured)

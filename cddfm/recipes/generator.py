@@ -197,12 +197,11 @@ def kinds_by(
     with torch.no_grad():
         levels = estimator.levels(torch.zeros(1, 3, side, side, device=device))
     channels = [*(level.shape[1] for level in levels if level.dim() == 4), 3 * PATCHES**2]
-    features = [level.shape[1] for level in levels if level.dim() == 2][:-1]
 
     def likeness() -> Likeness:
-        crowds = [Crowd(count).to(device) for count in features]
+        crowd, textures = Crowd(estimator.head.in_features), Textures(channels)
         return Likeness(
-            PatchCritic().to(device), crowds, Textures(channels).to(device), estimator.levels, fooling=fooling, changes=changes,
+            PatchCritic().to(device), crowd.to(device), textures.to(device), estimator.levels, fooling=fooling, changes=changes,
             readings=readings, crowding=crowding, busyness=busyness, attention=attention,
         )  # fmt: skip
 

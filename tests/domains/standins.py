@@ -12,10 +12,9 @@ from stylespace.critic import PatchCritic
 
 
 def levels(images):
-    """What stands for a network that reads faces: fine and coarse averages, the coarse ones of all and of one part, and those again."""
+    """What stands for a network that reads faces: coarse and fine averages."""
     maps = [torch.nn.functional.avg_pool2d(images, size) for size in (2, 8)]
-    features = maps[-1].flatten(1)
-    return [*maps, features, features[:, :4], features]
+    return [*maps, maps[-1].flatten(1)]
 
 
 def picture(ground, square):
@@ -27,7 +26,7 @@ def picture(ground, square):
 
 def likeness(**weights):
     """By this network, of pictures of 16 pixels a side."""
-    return Likeness(PatchCritic(width=8), [Crowd(12), Crowd(4)], Textures([3, 3, 3 * PATCHES**2]), levels, **weights)
+    return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3, 3 * PATCHES**2]), levels, **weights)
 
 
 def kinds(*names, **weights):

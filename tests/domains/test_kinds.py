@@ -25,10 +25,9 @@ def test_pictures_of_either_kind_are_compared_with_the_same():
 
 def test_each_kind_has_a_crowd_and_a_critic_of_its_own():
     both, _, metrics = descended(torch.cat([IMAGES, 0.5 * IMAGES]), crowding=1.0, fooling=0.1)
-    encoded, mapped = (both.modules[f"{kind}_crowds"] for kind in both.likenesses)
-    assert all(torch.equal(crowd.made_mean, crowd.true_mean) for crowd in encoded)
-    for crowd in mapped:
-        torch.testing.assert_close(crowd.made_mean, 0.5 * crowd.true_mean)
+    crowds = {kind: both.modules[f"{kind}_crowd"] for kind in both.likenesses}
+    assert torch.equal(crowds["encoded"].made_mean, crowds["encoded"].true_mean)
+    torch.testing.assert_close(crowds["mapped"].made_mean, 0.5 * crowds["mapped"].true_mean)
     assert both.optimizers.keys() == {"encoded_critic", "mapped_critic"}
     assert {"encoded_critic", "mapped_critic"} <= metrics.keys()
 

@@ -102,7 +102,7 @@ def test_every_network_moves_and_the_average_follows():
     before = {name: {k: v.clone() for k, v in module.state_dict().items()} for name, module in stage.modules.items()}
     metrics = run(stage, 3)[-1]
     for name, module in stage.modules.items():
-        learned = {key for key in before[name] if ("mean" if name.endswith(("crowds", "textures")) else "weight") in key}
+        learned = {key for key in before[name] if ("mean" if name.endswith(("crowd", "textures")) else "weight") in key}
         assert any(not torch.equal(module.state_dict()[key], before[name][key]) for key in learned), name
     mapping = {key for key in before["average"] if key.startswith("mapping.fc")}
     assert not any(torch.equal(stage.average.state_dict()[key], before["average"][key]) for key in mapping)
