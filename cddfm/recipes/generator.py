@@ -48,12 +48,11 @@ class RecipeOptions(Options):
     pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
     StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
     the encoder is as large as the estimator that it starts from. replicate_from: resolution from which on what layers read goes on beyond
-    its border (stylespace.border). together_images: of the last stage, in which the mapping learns by
-    pictures beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses.
-    attention: how much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as
-    a share of the picture loss's. changes, readings, crowding, busyness: weights there of what changes from twin to twin in pictures and
-    in what the estimator reads of them, of how its features and the pictures' textures are distributed, and of how much goes on in every
-    small part of a picture; 0 for none.
+    its border (stylespace.border). together_images: of the last stage, in which the mapping learns by pictures beside what draws. A stage
+    of no images is left out. middle: how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes
+    and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as a share of the picture loss's. changes,
+    readings, crowding, busyness: weights there of what changes from twin to twin in pictures and in what the estimator reads of them, of
+    how its features and the pictures' textures are distributed, and of how much goes on in every small part of a picture; 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {

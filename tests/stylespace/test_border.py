@@ -7,26 +7,17 @@ from torch.nn import functional
 from cuda_ops.upfirdn2d import upsample2d
 from stylespace.border import replicated, upsampled, within
 from stylespace.generator import Generator
-
-SMALL = {"z_dim": 8, "w_dim": 12, "channel_base": 128, "channel_max": 16, "mapping_layers": 2}
+from tests.stylespace.standins import SMALL, codes, noisy
 
 
 @torch.no_grad()
-def make(architecture="skip", replicate_from=None, resolution=32):
+def make(architecture="skip", replicate_from=None):
     """Of a plain constant: what it draws varies from place to place only by noise and by the border."""
     torch.manual_seed(0)
-    network = Generator(resolution, **SMALL, architecture=architecture, replicate_from=replicate_from)
-    for name, parameter in network.named_parameters():
-        if name.endswith("noise_strength"):
-            parameter.fill_(0.3)
+    network = Generator(32, **SMALL, architecture=architecture, replicate_from=replicate_from)
     const = network.synthesis.b4.const
     const.copy_(const[:, :1, :1].expand_as(const))
-    return network.requires_grad_(False)
-
-
-def codes(generator):
-    z = torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1))
-    return generator.styles(generator.broadcast(generator.map(z)))
+    return noisy(network)
 
 
 def test_a_larger_picture_is_the_one_that_is_made_of_a_larger_one():

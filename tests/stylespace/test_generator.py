@@ -8,22 +8,14 @@ from cuda_ops.modulated_conv import styled_conv2d
 from cuda_ops.upfirdn2d import fir_filter, upfirdn2d
 from stylespace.generator import Activations, Generator
 from stylespace.weights import load_network, save_network
+from tests.stylespace.standins import SMALL, codes, noisy
 
 
 @pytest.fixture(scope="module")
 def generator():
     torch.manual_seed(0)
     network = Generator(32, z_dim=8, w_dim=12, channel_base=256, channel_max=16, mapping_layers=2)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("noise_strength"):
-                parameter.fill_(0.3)
-    return network.requires_grad_(False)
-
-
-def codes(generator, batch=3):
-    z = torch.randn(batch, generator.z_dim, generator=torch.Generator().manual_seed(1))
-    return generator.styles(generator.broadcast(generator.map(z)))
+    return noisy(network)
 
 
 def test_names_follow_the_common_checkpoints(generator):
@@ -100,9 +92,6 @@ def test_it_survives_its_file(generator, tmp_path):
     save_network(tmp_path / "g.safetensors", generator)
     s = codes(generator)
     assert torch.equal(load_network(tmp_path / "g.safetensors", Generator).synthesise(s), generator.synthesise(s))
-
-
-SMALL = {"z_dim": 8, "w_dim": 12, "channel_base": 128, "channel_max": 16, "mapping_layers": 2}
 
 
 @pytest.mark.parametrize("resolution", [4, 16])

@@ -5,21 +5,12 @@ import torch
 
 from stylespace.generator import Generator
 from stylespace.replay import Replay
+from tests.stylespace.standins import SMALL, codes, noisy
 
 
 def make(architecture="skip", **options):
     torch.manual_seed(0)
-    network = Generator(32, z_dim=8, w_dim=12, channel_base=128, channel_max=16, mapping_layers=2, architecture=architecture, **options)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("noise_strength"):
-                parameter.fill_(0.3)
-    return network.requires_grad_(False)
-
-
-def codes(generator, batch=2, seed=1):
-    z = torch.randn(batch, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    return generator.styles(generator.broadcast(generator.map(z)))
+    return noisy(Generator(32, **SMALL, architecture=architecture, **options))
 
 
 def edited(generator, s, layer):
