@@ -39,6 +39,19 @@ def test_its_levels_go_from_maps_to_parameters(architecture):
     assert torch.allclose(standard, network.standard(images), atol=1e-6)
 
 
+def test_what_an_encoder_is_told_are_parameters_and_shares_of_what_is_worn():
+    torch.manual_seed(0)
+    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, worn=3).eval()
+    images = torch.randn(2, 3, 16, 16).clamp(-1, 1)
+    params, worn = network.facts(images).split([network.layout.total, 3], dim=1)
+    torch.testing.assert_close(params, network(images).flatten())
+    grid, close_grid, _ = network.grids(images)
+    torch.testing.assert_close(worn, network.worn(grid, close_grid).sigmoid())
+    blind = Reconstructor(**network.arguments | {"worn": 0}).eval()
+    blind.load_state_dict({name: tensor for name, tensor in network.state_dict().items() if not name.startswith("worn.")})
+    torch.testing.assert_close(blind.facts(images), params)
+
+
 def test_the_second_look_takes_faces_from_a_larger_picture():
     torch.manual_seed(0)
     network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, detail=64).eval()

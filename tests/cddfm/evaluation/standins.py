@@ -75,6 +75,9 @@ class SpelledWorld:
         neutral = FaceParams.neutral(self.model.layout, len(codes)).flatten()
         return FaceParams.unflatten(self.model.layout, neutral + 0.2 * codes[:, : neutral.shape[1]])
 
+    def worn(self, codes: Tensor) -> Tensor:
+        return codes.new_zeros(len(codes), 0)
+
     def portraits(self, codes: Tensor, resolution: int, style: str, params: FaceParams | None = None) -> tuple[Tensor, FaceParams]:
         params = self.params(codes) if params is None else params
         return spelled(params.flatten()), params
