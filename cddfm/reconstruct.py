@@ -25,14 +25,17 @@ CLOSE = ("identity", "expression", "albedo")
 
 
 class WornHead(nn.Module):
-    """The feature grids of both looks → logits of what is worn. The looks have learned nothing of it, and see it all the same."""
+    """The feature grids of both looks → shares of what is worn. The looks have learned nothing of it, and see it all the same."""
 
-    def __init__(self, numbers: int, worn: int):
+    def __init__(self, numbers: int, wear: Sequence[Sequence[int]]):
         super().__init__()
-        self.out = nn.Linear(numbers, worn)
+        self.wear = wear
+        self.out = nn.Linear(numbers, len(wear))
 
     def forward(self, grid: Float[Tensor, "batch _ 4 4"], close_grid: Float[Tensor, "batch _ 4 4"]) -> Float[Tensor, "batch worn"]:
-        return self.out(torch.cat([grid.flatten(1), close_grid.flatten(1)], dim=1))
+        shares = self.out(torch.cat([grid.flatten(1), close_grid.flatten(1)], dim=1)).sigmoid()
+        limits = [shares[:, list(whole)].sum(dim=1) if whole else torch.ones_like(shares[:, 0]) for whole in self.wear]
+        return torch.minimum(shares, torch.stack(limits, dim=1))
 
 
 class Reconstructor(nn.Module):
@@ -41,17 +44,17 @@ class Reconstructor(nn.Module):
     architecture: "residual" (the estimator's) or "plain" (the judge's). resolution: what either look sees, a power of two from 8. sizes:
     counts of identity, expression and albedo coefficients. width: channels of the first level, a multiple of 8. hidden: number of
     features. close_width, close_hidden: the same of the second look. detail: pixels a side of the picture from which it takes the face;
-    `resolution` when left out. worn: how many numbers it says, besides, of what is worn on the head.
+    `resolution` when left out. wear: numbers that it says, besides, of what is worn on the head (worlds.World.wear).
     """
 
     def __init__(
         self, architecture: str, resolution: int, sizes: Sequence[int], width: int = 24, hidden: int = 256, close_width: int = 8,
-        close_hidden: int = 64, detail: int | None = None, worn: int = 0,
+        close_hidden: int = 64, detail: int | None = None, wear: Sequence[Sequence[int]] = (),
     ):  # fmt: skip
         super().__init__()
         self.arguments = {
             "architecture": architecture, "resolution": resolution, "sizes": list(sizes), "width": width, "hidden": hidden,
-            "close_width": close_width, "close_hidden": close_hidden, "detail": detail, "worn": worn,
+            "close_width": close_width, "close_hidden": close_hidden, "detail": detail, "wear": [list(whole) for whole in wear],
         }  # fmt: skip
         self.resolution, self.detail = resolution, detail or resolution
         self.layout = param_layout(sizes)
@@ -63,7 +66,7 @@ class Reconstructor(nn.Module):
         self.close_trunk, close_numbers = build_trunk(architecture, resolution, close_width)
         self.close_neck = nn.Sequential(nn.Flatten(), nn.Linear(close_numbers, close_hidden), nn.SiLU())
         self.close_head = nn.Linear(close_hidden, sum(self.layout.sizes[name] for name in CLOSE))
-        self.worn = WornHead(numbers + close_numbers, worn) if worn else None
+        self.worn = WornHead(numbers + close_numbers, wear) if wear else None
         with torch.no_grad():
             for head in (self.head, self.close_head):
                 head.weight.mul_(0.1)
@@ -116,7 +119,7 @@ class Reconstructor(nn.Module):
         """What an encoder is told of pictures: the flat parameters, and shares of what is worn."""
         grid, close_grid, first = self.grids(images)
         params = self.statistics.restore(self._joined(first, self.close_neck(close_grid)))
-        return params if self.worn is None else torch.cat([params, self.worn(grid, close_grid).sigmoid()], dim=1)
+        return params if self.worn is None else torch.cat([params, self.worn(grid, close_grid)], dim=1)
 
     def looks(self) -> tuple[nn.ModuleList, nn.ModuleList]:
         """What either look consists of."""

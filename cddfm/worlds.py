@@ -38,6 +38,11 @@ class World(Protocol):
         """The exact parameters of these codes' faces."""
         ...
 
+    @property
+    def wear(self) -> tuple[tuple[int, ...], ...]:
+        """For each number of `worn`, those of which it is a part, and so at most their sum: the colour of a hat is of a hat."""
+        ...
+
     def worn(self, codes: Float[Tensor, "images code"]) -> Float[Tensor, "images worn"]:
         """What these codes' people wear on their heads, in [0, 1]; 0 where nothing is worn."""
         ...
@@ -64,6 +69,12 @@ class ProceduralWorld:
         from cddfm.world.people import face_params
 
         return face_params(split(codes), self._model_on(codes.device))
+
+    @property
+    def wear(self) -> tuple[tuple[int, ...], ...]:
+        from cddfm.world.worn import PART_OF
+
+        return PART_OF
 
     def worn(self, codes: Float[Tensor, "images code"]) -> Float[Tensor, "images worn"]:
         from cddfm.world.worn import worn

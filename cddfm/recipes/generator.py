@@ -107,7 +107,7 @@ class RecipeOptions(Options):
 
 
 WORN_DEVIATION = 0.24
-"""By this what is worn is standardised, so that a hat is a step of length 4 in w. Of those who wear nothing zero is told: their w is what it
+"""By this what is worn is standardised, so that a hat is a step of length 4 in w. Of who wears nothing zero is told: its w is what it
 is without."""
 
 
@@ -126,7 +126,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.z_dim < CODE_DIM:
         raise UserError(f"z_dim={options.z_dim} is too short for the world's scene codes; make it {CODE_DIM} or more")
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
-    if estimator.arguments["worn"] != world.worn(torch.zeros(1, CODE_DIM)).shape[1]:
+    if len(estimator.arguments["wear"]) != len(world.wear):
         raise UserError(
             f"the estimator of {folders.stack} does not say what this world's people wear; "
             f"train it with 'cddfm train-reconstruction --stack {folders.stack}'"
@@ -238,7 +238,8 @@ def kinds_by(
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:
     """An encoder that sees what the estimator sees, and is told what it reads."""
-    architecture, resolution, width, worn = (estimator.arguments[name] for name in ("architecture", "resolution", "width", "worn"))
+    architecture, resolution, width = (estimator.arguments[name] for name in ("architecture", "resolution", "width"))
+    worn = len(estimator.arguments["wear"])
     encoder = Encoder(resolution, w_dim, width, architecture=architecture, facts=estimator.layout.total + worn)
     encoder.trunk.load_state_dict(estimator.trunk.state_dict())
     mean, deviation = estimator.statistics.mean, estimator.statistics.deviation

@@ -80,7 +80,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     torch.manual_seed(options.seed + sum(map(ord, options.role)))
     network = Reconstructor(
         architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden, options.close_width,
-        options.close_hidden, options.drawn, worn.shape[1] if options.role == "estimator" else 0,
+        options.close_hidden, options.drawn, world.wear if options.role == "estimator" else (),
     ).to(device)  # fmt: skip
     network.unwrap.fit(model)
     if options.start:
@@ -105,7 +105,7 @@ def earlier(folder: Path, role: Literal["estimator", "judge"], like: Reconstruct
     """The stack's network of this role. Raises UserError when its shape is another than that of `like`."""
     stack = Stack(folder)
     network = stack.estimator if role == "estimator" else stack.judge
-    compared = like.arguments.keys() - {"detail", "worn"}
+    compared = like.arguments.keys() - {"detail", "wear"}
     differing = sorted(name for name in compared if network.arguments[name] != like.arguments[name])
     if differing:
         raise UserError(

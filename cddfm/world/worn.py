@@ -13,11 +13,14 @@ from cddfm.world.scene import glasses_of, hats_of
 WORN = ("glasses", "dark_glasses", "bold_glasses", "round_glasses", "light_glasses", *hats.KINDS[1:], "hat_red", "hat_green", "hat_blue")
 """What each number says."""
 
+PART_OF = ((), *[(0,)] * 4, *[()] * 4, *[(5, 6, 7, 8)] * 3)
+"""For each of them, those of whom it is a part: it is at most their sum. None where it is a thing by itself."""
+
 DARK = 0.7
 """Lenses are dark that let less light through."""
 
 RARE = (("hat", 0, 0.17), ("glasses", 0, 0.3), ("glasses", 6, 0.3))
-"""Numbers of a code that decide of what is worn where they are high, (part, number, share of people in whom they are as high, or nearly)."""
+"""Numbers of a code that decide of what is worn where they are high, (part, number, share of people in whom they are so or nearly)."""
 
 HIGHEST = 4.0
 """Of a code's numbers, as good as none is higher."""

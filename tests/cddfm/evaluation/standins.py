@@ -66,7 +66,7 @@ class Reader:
 class SpelledWorld:
     """Portraits that spell their parameters; the code's first numbers are the parameters."""
 
-    key, styles = "spelled", ("portrait", "toon")
+    key, styles, wear = "spelled", ("portrait", "toon"), ()
 
     def __init__(self, model: MorphableModel):
         self.model = model

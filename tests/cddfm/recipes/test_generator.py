@@ -81,7 +81,7 @@ def test_an_encoder_that_was_told_less_is_told_what_is_worn_and_the_mapping_lear
 
 def test_an_estimator_that_does_not_say_what_is_worn_is_refused(tiny_stack, tmp_path):
     estimator = Stack(tiny_stack).estimator
-    blind = Reconstructor(**estimator.arguments | {"worn": 0})
+    blind = Reconstructor(**estimator.arguments | {"wear": []})
     save_network(tmp_path / "estimator.safetensors", blind)
     with pytest.raises(UserError, match="does not say what this world's people wear; train it with 'cddfm train-reconstruction"):
         run(RecipeOptions(), Folders(tmp_path, tmp_path / "work"), "cpu")

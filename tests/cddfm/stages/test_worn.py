@@ -27,7 +27,7 @@ def bright_corners(seed):
 @pytest.fixture(scope="module")
 def fitted():
     torch.manual_seed(0)
-    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, worn=2).eval().requires_grad_(False)
+    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, wear=[[], []]).eval().requires_grad_(False)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     found = fit_worn(network, *seen_grids(network, *bright_corners(1), seed=0))
     return network, before, found
@@ -50,7 +50,7 @@ def test_only_the_head_has_learned(fitted):
 
 def test_pictures_are_seen_as_they_are_and_altered():
     torch.manual_seed(0)
-    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, worn=2).eval().requires_grad_(False)
+    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, wear=[[], []]).eval().requires_grad_(False)
     pool, worn = bright_corners(1)
     grids, both = seen_grids(network, pool, worn[:70], seed=0)
     grid, close_grid, _ = network.grids(pool.take(torch.arange(70))[0])

@@ -6,7 +6,7 @@ from cddfm.morphable_world import MorphableWorld
 from cddfm.world import sample_codes, scene
 from cddfm.world.codes import split
 from cddfm.world.hats import KINDS
-from cddfm.world.worn import RARE, WORN, conspicuous, worn
+from cddfm.world.worn import PART_OF, RARE, WORN, conspicuous, worn
 from cddfm.worlds import ProceduralWorld
 
 CODES = sample_codes(range(400))
@@ -34,9 +34,20 @@ def test_they_say_what_scenes_show():
     torch.testing.assert_close(colours.square(), shown.hats.colours[hatted, 0])
 
 
+def test_parts_are_at_most_the_whole():
+    found = worn(CODES)
+    for number, whole in enumerate(PART_OF):
+        if whole:
+            assert (found[:, number] <= found[:, list(whole)].sum(dim=1)).all()
+        else:
+            assert set(found[:, number].unique().tolist()) == {0.0, 1.0}
+
+
 def test_worlds_know_it(tiny_model):
     assert torch.equal(ProceduralWorld().worn(CODES), worn(CODES))
-    assert MorphableWorld(tiny_model).worn(CODES).shape == (len(CODES), 0)
+    assert ProceduralWorld().wear == PART_OF and len(PART_OF) == len(WORN)
+    plain = MorphableWorld(tiny_model)
+    assert plain.wear == () and plain.worn(CODES).shape == (len(CODES), 0)
 
 
 def test_of_conspicuous_people_more_wear_something_of_every_kind():
