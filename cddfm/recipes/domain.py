@@ -31,6 +31,9 @@ from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import read_notes, save_network
 
+OFTEN = 3
+"""How many times as often as others those who wear something are drawn."""
+
 
 class RecipeOptions(Options):
     """domain: a style of the world, the portraits' own among them. pool: portraits drawn of it, each with its twin, at `drawn` pixels a
@@ -136,12 +139,15 @@ def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: 
 def pairs_of(generator: Generator, encoder: Encoder, world: World, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
     """Codes that the encoder gives the portraits, those that the mapping gives their scene codes, and the domain's pictures of the same
     scenes. Both pools are portraits and their twins; the second half of a batch are the twins of the first, whose codes differ by what is
-    told alone where they are the encoder's, and by the scene codes where they are the mapping's."""
-    rows_at = shuffled(len(portraits), seed)
+    told alone where they are the encoder's, and by the scene codes where they are the mapping's. Who wears something comes `OFTEN` times:
+    most wear nothing, and a hat is much to learn."""
+    wearers = torch.nonzero(world.worn(portraits.codes).any(dim=1))[:, 0].cpu()
+    offered = torch.cat([torch.arange(len(portraits)), wearers.repeat(OFTEN - 1)])
+    rows_at = shuffled(len(offered), seed)
 
     @torch.no_grad()
     def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = rows_at(position // 2, count // 2)
+        rows = offered[rows_at(position // 2, count // 2)]
         twins = (rows + len(portraits) // 2) % len(portraits)
         (seen, first), (_, second) = portraits.take(rows), portraits.take(twins)
         both_rows, params = torch.cat([rows, twins]), torch.cat([first, second])

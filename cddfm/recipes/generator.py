@@ -106,9 +106,9 @@ class RecipeOptions(Options):
     busyness: float = 1.5
 
 
-WORN_DEVIATION = 0.24
-"""By this what is worn is standardised, so that a hat is a step of length 4 in w. Of who wears nothing zero is told: its w is what it
-is without."""
+WORN_DEVIATION = 0.1
+"""By this what is worn is standardised, so that a cap is a step of ten, where w is twenty-four long. Of who wears nothing zero is
+told: w is what it is without."""
 
 
 def estimator_of(folder: Path, device: str) -> Reconstructor:
