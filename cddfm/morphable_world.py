@@ -187,12 +187,6 @@ class MorphableWorld:
         own = params.expression if _meant(model) else 0.35 * torch.tanh(_spread(codes, len(model.expression_names)))
         return replace(params, expression=named + own)
 
-    wear = ()
-
-    def worn(self, codes: Float[Tensor, "images code"]) -> Float[Tensor, "images 0"]:
-        """Nothing."""
-        return codes.new_zeros(len(codes), 0)
-
     @torch.no_grad()
     def portraits(
         self, codes: Float[Tensor, "images code"], resolution: int, style: str, params: FaceParams | None = None

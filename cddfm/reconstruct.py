@@ -24,37 +24,23 @@ CLOSE = ("identity", "expression", "albedo")
 """What the second look reads; pose, place and light are a matter of the whole picture."""
 
 
-class WornHead(nn.Module):
-    """The feature grids of both looks → shares of what is worn. The looks have learned nothing of it, and see it all the same."""
-
-    def __init__(self, numbers: int, wear: Sequence[Sequence[int]]):
-        super().__init__()
-        self.wear = wear
-        self.out = nn.Linear(numbers, len(wear))
-
-    def forward(self, grid: Float[Tensor, "batch _ 4 4"], close_grid: Float[Tensor, "batch _ 4 4"]) -> Float[Tensor, "batch worn"]:
-        shares = self.out(torch.cat([grid.flatten(1), close_grid.flatten(1)], dim=1)).sigmoid()
-        limits = [shares[:, list(whole)].sum(dim=1) if whole else torch.ones_like(shares[:, 0]) for whole in self.wear]
-        return torch.minimum(shares, torch.stack(limits, dim=1))
-
-
 class Reconstructor(nn.Module):
     """Face parameters from a picture of any size, which is resized (antialiased) to the resolution of either look.
 
     architecture: "residual" (the estimator's) or "plain" (the judge's). resolution: what either look sees, a power of two from 8. sizes:
     counts of identity, expression and albedo coefficients. width: channels of the first level, a multiple of 8. hidden: number of
     features. close_width, close_hidden: the same of the second look. detail: pixels a side of the picture from which it takes the face;
-    `resolution` when left out. wear: numbers that it says, besides, of what is worn on the head (worlds.World.wear).
+    `resolution` when left out.
     """
 
     def __init__(
         self, architecture: str, resolution: int, sizes: Sequence[int], width: int = 24, hidden: int = 256, close_width: int = 8,
-        close_hidden: int = 64, detail: int | None = None, wear: Sequence[Sequence[int]] = (),
+        close_hidden: int = 64, detail: int | None = None,
     ):  # fmt: skip
         super().__init__()
         self.arguments = {
             "architecture": architecture, "resolution": resolution, "sizes": list(sizes), "width": width, "hidden": hidden,
-            "close_width": close_width, "close_hidden": close_hidden, "detail": detail, "wear": [list(whole) for whole in wear],
+            "close_width": close_width, "close_hidden": close_hidden, "detail": detail,
         }  # fmt: skip
         self.resolution, self.detail = resolution, detail or resolution
         self.layout = param_layout(sizes)
@@ -63,10 +49,9 @@ class Reconstructor(nn.Module):
         self.neck = nn.Sequential(nn.Flatten(), nn.Linear(numbers, hidden), nn.SiLU())
         self.head = nn.Linear(hidden, self.layout.total)
         self.unwrap = Unwrap(resolution)
-        self.close_trunk, close_numbers = build_trunk(architecture, resolution, close_width)
-        self.close_neck = nn.Sequential(nn.Flatten(), nn.Linear(close_numbers, close_hidden), nn.SiLU())
+        self.close_trunk, numbers = build_trunk(architecture, resolution, close_width)
+        self.close_neck = nn.Sequential(nn.Flatten(), nn.Linear(numbers, close_hidden), nn.SiLU())
         self.close_head = nn.Linear(close_hidden, sum(self.layout.sizes[name] for name in CLOSE))
-        self.worn = WornHead(numbers + close_numbers, wear) if wear else None
         with torch.no_grad():
             for head in (self.head, self.close_head):
                 head.weight.mul_(0.1)
@@ -95,8 +80,8 @@ class Reconstructor(nn.Module):
 
     def standard(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch total"]:
         """Flat parameters in units of the training labels' deviations."""
-        _, close_grid, first = self.grids(images)
-        return self._joined(first, self.close_neck(close_grid))
+        first = self.first(images)
+        return self._joined(first, self.close_neck(self.close_trunk(self.laid_straight(images, first))))
 
     def laid_straight(
         self, images: Float[Tensor, "batch 3 height width"], first: Float[Tensor, "batch total"]
@@ -108,18 +93,6 @@ class Reconstructor(nn.Module):
     def _joined(self, first: Float[Tensor, "batch total"], close: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch total"]:
         read = dict(zip(CLOSE, self.close_head(close).split([self.layout.sizes[name] for name in CLOSE], dim=1), strict=True))
         return torch.cat([read.get(name, first[:, part]) for name, part in self.layout.slices.items()], dim=1)
-
-    def grids(self, images: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """The last feature grids of either look, [batch, channels, 4, 4], and what the first alone says."""
-        grid = self.trunk(fitted(images, self.resolution))
-        first = self.head(self.neck(grid))
-        return grid, self.close_trunk(self.laid_straight(images, first)), first
-
-    def facts(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch facts"]:
-        """What an encoder is told of pictures: the flat parameters, and shares of what is worn."""
-        grid, close_grid, first = self.grids(images)
-        params = self.statistics.restore(self._joined(first, self.close_neck(close_grid)))
-        return params if self.worn is None else torch.cat([params, self.worn(grid, close_grid)], dim=1)
 
     def looks(self) -> tuple[nn.ModuleList, nn.ModuleList]:
         """What either look consists of."""

@@ -105,7 +105,7 @@ class Stack:
 
     def encode(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch w_dim"]:
         """w of pictures, of which the encoder is told what the estimator reads."""
-        facts = self.estimator.facts(images) if self.encoder.facts else images.new_zeros(len(images), 0)
+        facts = self.estimator(images).flatten() if self.encoder.facts else images.new_zeros(len(images), 0)
         return self.encoder(images, facts)
 
     def domains(self) -> list[str]:

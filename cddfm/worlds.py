@@ -38,15 +38,6 @@ class World(Protocol):
         """The exact parameters of these codes' faces."""
         ...
 
-    @property
-    def wear(self) -> tuple[tuple[int, ...], ...]:
-        """For each number of `worn`, those of which it is a part, and so at most their sum: the colour of a hat is of a hat."""
-        ...
-
-    def worn(self, codes: Float[Tensor, "images code"]) -> Float[Tensor, "images worn"]:
-        """What these codes' people wear on their heads, in [0, 1]; 0 where nothing is worn."""
-        ...
-
     def portraits(
         self, codes: Float[Tensor, "images code"], resolution: int, style: str, params: FaceParams | None = None
     ) -> tuple[Float[Tensor, "images 3 height width"], FaceParams]:
@@ -70,17 +61,6 @@ class ProceduralWorld:
 
         return face_params(split(codes), self._model_on(codes.device))
 
-    @property
-    def wear(self) -> tuple[tuple[int, ...], ...]:
-        from cddfm.world.worn import PART_OF
-
-        return PART_OF
-
-    def worn(self, codes: Float[Tensor, "images code"]) -> Float[Tensor, "images worn"]:
-        from cddfm.world.worn import worn
-
-        return worn(codes)
-
     def _model_on(self, device: torch.device) -> MorphableModel:
         return self.model if self.model.mean.device == device else self.model.to(device)
 
@@ -93,14 +73,6 @@ class ProceduralWorld:
         drawn = scene(codes)
         drawn = drawn if params is None else replace(drawn, params=params)
         return draw(drawn, resolution, style).image, drawn.params
-
-
-def facts_of(
-    world: World, codes: Float[Tensor, "images code"], params: Float[Tensor, "images total"] | None = None
-) -> Float[Tensor, "images facts"]:
-    """What encoders are told of portraits: the flat parameters, of these codes or as given, and what is worn."""
-    known = world.params(codes).flatten() if params is None else params
-    return torch.cat([known, world.worn(codes).to(known)], dim=1)
 
 
 def world_of(stack: Path) -> World:

@@ -33,8 +33,3 @@ def latents(codes: Float[Tensor, "batch code"], scenes: int, z_dim: int, generat
     """z of codes in rounds, one of each of so many scenes, with noise from a CPU generator: the same for all codes of one scene."""
     noise = torch.randn(scenes, z_dim - codes.shape[1], generator=generator).to(codes)
     return latent_of(codes, noise.repeat(len(codes) // scenes, 1), code_rotation(z_dim).to(codes))
-
-
-def code_of(z: Float[Tensor, "batch z_dim"], size: int) -> Float[Tensor, "batch code"]:
-    """The scene code, of so many numbers, in these z: the inverse of `latent_of`."""
-    return (z @ code_rotation(z.shape[1]).to(z))[:, :size]

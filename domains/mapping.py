@@ -18,7 +18,7 @@ rates, came to 7.6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -51,8 +51,14 @@ class MappingFit:
         self.generator, self.codes, self.w, self.batch, self.total_images = generator, codes, w, batch, total_images
         self.spread = w.var(dim=0, correction=0).sum()
         self.rotation = code_rotation(generator.z_dim).to(codes)
-        self.modules: Mapping[str, nn.Module] = {"mapping": generator.mapping.requires_grad_(True)}
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = mapping_optimizers(generator.mapping, rate)
+        mapping = generator.mapping.requires_grad_(True)
+        weights, biases = ([p for p in mapping.parameters() if p.ndim == dimensions] for dimensions in (2, 1))
+        brake = mapping.fc0.rate  # the mapping's own multiplier (0.01 as a rule), of no use where w are known
+        self.modules: Mapping[str, nn.Module] = {"mapping": mapping}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "weights": torch.optim.Muon([parameter_group(weights, rate / brake)], weight_decay=0.0),
+            "biases": torch.optim.Adam([parameter_group(biases, BIAS_RATE / brake)], betas=(0.9, 0.99)),
+        }
 
     def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
         rows = torch.randint(len(self.w), (self.batch,), generator=generator).to(self.w.device)
@@ -60,50 +66,13 @@ class MappingFit:
         noise = torch.randn(len(codes), self.generator.z_dim - codes.shape[1], generator=generator).to(codes)
         one, other = self.generator.map(latent_of(codes, noise, self.rotation)).chunk(2)
         loss = energy_score(one, other, w)
-        descend(loss, self.optimizers, rate_at(position, self.total_images, floor=0.0))
+        for optimizer in self.optimizers.values():
+            set_rates(optimizer, rate_at(position, self.total_images, floor=0.0))
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         return {"mapping": loss.detach(), "told": 1 - mean_error(one, other, w).detach() / self.spread}
-
-
-class MappingTaught:
-    """The mapping of a generator learns to make of z what a teacher does: an earlier mapping, and what has come to w since. By squares:
-    what few have is an outlier, to which a sum of lengths is deaf. draw: (count, generator) → z. rate: as of `MappingFit`."""
-
-    def __init__(
-        self, generator: Generator, teacher: Callable[[Tensor], Tensor], draw: Callable[[int, torch.Generator], Tensor], batch: int,
-        total_images: int, rate: float = 0.5,
-    ):  # fmt: skip
-        self.generator, self.teacher, self.draw, self.batch, self.total_images = generator, teacher, draw, batch, total_images
-        self.modules: Mapping[str, nn.Module] = {"mapping": generator.mapping.requires_grad_(True)}
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = mapping_optimizers(generator.mapping, rate)
-
-    def step(self, position: int, generator: torch.Generator) -> Mapping[str, Tensor | float]:
-        z = self.draw(self.batch, generator).to(self.generator.w_avg)
-        with torch.no_grad():
-            w = self.teacher(z)
-        made = self.generator.map(z)
-        loss = (made - w).square().mean()
-        descend(loss, self.optimizers, rate_at(position, self.total_images, floor=0.0))
-        return {"mapping": loss.detach(), "told": 1 - loss.detach() / w.var(dim=0, correction=0).mean()}
-
-
-def mapping_optimizers(mapping: nn.Module, rate: float) -> dict[str, torch.optim.Optimizer]:
-    """Of the weights, at this rate of what they are before they are equalised, and of the biases."""
-    weights, biases = ([p for p in mapping.parameters() if p.ndim == dimensions] for dimensions in (2, 1))
-    brake = mapping.fc0.rate  # the mapping's own multiplier (0.01 as a rule), of no use where w are known
-    return {
-        "weights": torch.optim.Muon([parameter_group(weights, rate / brake)], weight_decay=0.0),
-        "biases": torch.optim.Adam([parameter_group(biases, BIAS_RATE / brake)], betas=(0.9, 0.99)),
-    }
-
-
-def descend(loss: Float[Tensor, ""], optimizers: Mapping[str, torch.optim.Optimizer], factor: float) -> None:
-    """One step at this share of the learning rates."""
-    for optimizer in optimizers.values():
-        set_rates(optimizer, factor)
-        optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    for optimizer in optimizers.values():
-        optimizer.step()
 
 
 def energy_score(

@@ -1,5 +1,4 @@
-"""Going on from a smaller generator: what it knows, in one of higher resolution or with more feature maps; and from an encoder that was
-told less."""
+"""Going on from a smaller generator: what it knows, in one of higher resolution or with more feature maps."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 
 
@@ -28,14 +26,6 @@ def continue_generator(generator: Generator, earlier: Generator) -> list[str]:
     }
     generator.load_state_dict(taken | wider, strict=False)
     return [name for name, _ in generator.named_parameters() if name not in taken]
-
-
-@torch.no_grad()
-def continue_encoder(encoder: Encoder, earlier: Encoder) -> None:
-    """Take over all that an earlier one of the same shape sees by, and of what is told, the first facts, if it was told these alone."""
-    for name, tensor in earlier.state_dict().items():
-        own = encoder.state_dict()[name]
-        own[tuple(slice(size) for size in tensor.shape)] = tensor
 
 
 def _widened(fresh: Tensor, earlier: Tensor) -> Tensor:

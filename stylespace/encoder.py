@@ -1,11 +1,10 @@
 """(Picture, facts) → w: what a network sees of a picture, at fixed length, and a linear part for what is known of it.
 
-Facts are numbers that say part of what a picture shows: of a portrait, the parameters of its face, and whether it wears glasses or a hat.
-Where a training knows them exactly and tells the encoder those of the picture that it wants, with another picture of the same scene to look
-at, what facts say comes to be written in the linear part and nowhere else: w then answers to a change of facts by a known step, in any
-code. (Two ways into one latent space, by pictures and by parameters: Kowalski et al. 2020, CONFIG; a generator that is told a morphable
-model's parameters: Deng et al. 2020, DiscoFaceGAN. There a network maps parameters into the space; here the map is linear, so that changes
-need no code to start from.)
+Facts are numbers that say part of what a picture shows: of a portrait, the parameters of its face. Where a training knows them exactly and
+tells the encoder those of the picture that it wants, with another picture of the same scene to look at, what facts say comes to be written
+in the linear part and nowhere else: w then answers to a change of facts by a known step, in any code. (Two ways into one latent space, by
+pictures and by parameters: Kowalski et al. 2020, CONFIG; a generator that is told a morphable model's parameters: Deng et al. 2020,
+DiscoFaceGAN. There a network maps parameters into the space; here the map is linear, so that changes need no code to start from.)
 
 The trunk has the architecture of a network that reads faces (stylespace.trunks), so it can start from one: what a face is need not be
 learned twice. A trunk of equalised layers like the discriminator's costs twice as much and learns far less in as many pictures.
@@ -28,14 +27,14 @@ faster the further codes differ along it, whatever the direction: from 0, facts 
 
 
 class Told(nn.Module):
-    """Standardised facts, or the first of them → their part of w, linearly: each in a random direction at first."""
+    """Standardised facts → their part of w, linearly: each in a random direction at first."""
 
     def __init__(self, facts: int, w_dim: int):
         super().__init__()
         self.weight = nn.Parameter(TOLD_SPREAD * torch.randn(w_dim, facts))
 
-    def forward(self, facts: Float[Tensor, "batch some"]) -> Float[Tensor, "batch w_dim"]:
-        return functional.linear(facts, self.weight[:, : facts.shape[1]])
+    def forward(self, facts: Float[Tensor, "batch facts"]) -> Float[Tensor, "batch w_dim"]:
+        return functional.linear(facts, self.weight)
 
 
 class Encoder(nn.Module):
@@ -80,14 +79,9 @@ class Encoder(nn.Module):
         w = self.out(self.neck(self.trunk(fitted(image, self.resolution))))
         return w * (w.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
-    def step(self, change: Float[Tensor, "batch some"]) -> Float[Tensor, "batch w_dim"]:
-        """How w changes where facts, or the first of them, change by this much."""
-        return self.told(change / self.deviation[: change.shape[1]])
-
-    def step_last(self, change: Float[Tensor, "batch some"]) -> Float[Tensor, "batch w_dim"]:
-        """How w changes where the last facts change by this much."""
-        none = change.new_zeros(len(change), self.facts - change.shape[1])
-        return self.step(torch.cat([none, change], dim=1))
+    def step(self, change: Float[Tensor, "batch facts"]) -> Float[Tensor, "batch w_dim"]:
+        """How w changes where facts change by this much."""
+        return self.told(change / self.deviation)
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"], facts: Float[Tensor, "codes facts"]

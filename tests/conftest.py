@@ -56,7 +56,6 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from cddfm.reconstruct import Reconstructor
     from cddfm.rig import StyleRig
     from cddfm.w_plus import vector_layers
-    from cddfm.world.worn import PART_OF
     from stylespace.encoder import Encoder
     from stylespace.generator import Generator
     from stylespace.weights import save_network
@@ -78,8 +77,8 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(linear.read, std=0.1)
         networks = {
             "generator": generator,
-            "encoder": Encoder(16, w_dim=16, width=8, hidden=16, facts=build_head().model.layout.total + len(PART_OF)),
-            "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16, wear=PART_OF),
+            "encoder": Encoder(16, w_dim=16, width=8, hidden=16, facts=build_head().model.layout.total),
+            "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16),
             "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16, close_hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),
             "stylerig": StyleRig(vector_layers(generator.style_layout), sizes, hidden=16),

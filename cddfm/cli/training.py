@@ -122,12 +122,12 @@ def train_editor(
 
 
 def adapt_domain(
-    domain: Annotated[str, typer.Argument(help="Style of the world to adapt to, e.g. toon; portrait: to draw better.")],
+    domain: Annotated[str, typer.Argument(help="Style of the world to adapt to, e.g. toon.")],
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
     device: Device = "auto", seconds: Seconds = None, precision: Precision = "auto",
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Finetune the generator to another style, or to portraits again, without touching what reads the latent code."""
+    """Finetune the generator to another style without touching what reads the latent code."""
     _run("domain", preset, stack, work, [f"domain={domain}", *changes], device, seconds, dry_run, precision=precision)
 
 

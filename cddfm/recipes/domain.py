@@ -1,5 +1,4 @@
-"""`adapt-domain`: the generator and pictures of a style → a generator of that domain for the same codes. Of the portraits' own style, it is
-the stack's generator that learns to draw its codes better: what was trained on them stays valid."""
+"""`adapt-domain`: the generator and pictures of another style → a generator of that domain for the same codes."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
-from cddfm.worlds import World, facts_of
+from cddfm.worlds import World
 from domains.codes import latents
 from domains.finetune import Finetune, drawing_like, frozen_names
 from domains.kinds import KINDS
@@ -29,20 +28,17 @@ from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from stylespace.weights import read_notes, save_network
-
-OFTEN = 3
-"""How many times as often as others those who wear something are drawn."""
+from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world, the portraits' own among them. pool: portraits drawn of it, each with its twin, at `drawn` pixels a
-    side, then averaged. paired: whether codes learn to draw the world's own picture of their scene (domains.paired; total_images then
-    counts scenes, each drawn from an encoder's and from a mapping's code), or adversarially what the style's pictures look like, without
-    partners (domains.finetune, the published method). start: folder of a stack whose domain of this name, of a generator of the same shape,
-    this training goes on from. rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of paired training,
-    as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and
-    of the structure term, and the discriminator's size.
+    """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
+    whether codes learn to draw the world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an
+    encoder's and from a mapping's code), or adversarially what the style's pictures look like, without partners (domains.finetune, the
+    published method). start: folder of a stack whose domain of this name, of a generator of the same shape, this training goes on from.
+    rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of paired training, as of the joint stage of
+    train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term,
+    and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -73,10 +69,11 @@ class RecipeOptions(Options):
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
-    """Writes domains/<name>.safetensors into the stack, or generator.safetensors; True when finished."""
+    """Writes domains/<name>.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    if options.domain not in stack.world.styles:
-        raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
+    targets = [style for style in stack.world.styles if style != SOURCE]
+    if options.domain not in targets:
+        raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
     begin = earlier(Path(options.start), options.domain, source).to(device) if options.start else source
     shared = drawing(stack, folders, options)
@@ -99,11 +96,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         return False
     frozen = frozen_names(source)
     notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
-    path = domain_path(folders.stack, options.domain)
-    if options.domain == SOURCE:
-        save_network(path, stage.average, read_notes(path) | {"again": notes}, half=True)
-    else:
-        save_network(path, stage.average, notes, half=True, without=frozen)
+    save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=frozen)
     return True
 
 
@@ -139,21 +132,18 @@ def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: 
 def pairs_of(generator: Generator, encoder: Encoder, world: World, portraits: Pool, pictures: Pool, seed: int) -> Pairs:
     """Codes that the encoder gives the portraits, those that the mapping gives their scene codes, and the domain's pictures of the same
     scenes. Both pools are portraits and their twins; the second half of a batch are the twins of the first, whose codes differ by what is
-    told alone where they are the encoder's, and by the scene codes where they are the mapping's. Who wears something comes `OFTEN` times:
-    most wear nothing, and a hat is much to learn."""
-    wearers = torch.nonzero(world.worn(portraits.codes).any(dim=1))[:, 0].cpu()
-    offered = torch.cat([torch.arange(len(portraits)), wearers.repeat(OFTEN - 1)])
-    rows_at = shuffled(len(offered), seed)
+    told alone where they are the encoder's, and by the scene codes where they are the mapping's."""
+    rows_at = shuffled(len(portraits), seed)
 
     @torch.no_grad()
     def pairs(position: int, count: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = offered[rows_at(position // 2, count // 2)]
+        rows = rows_at(position // 2, count // 2)
         twins = (rows + len(portraits) // 2) % len(portraits)
-        (seen, first), (_, second) = portraits.take(rows), portraits.take(twins)
-        both_rows, params = torch.cat([rows, twins]), torch.cat([first, second])
+        (seen, facts), (_, others) = portraits.take(rows), portraits.take(twins)
+        told, both_rows = torch.cat([facts, others]), torch.cat([rows, twins])
         codes = portraits.codes[both_rows.to(portraits.codes.device)]
-        mapped = generator.map(latents(codes, len(rows), generator.z_dim, randomness)) + encoder.step(beyond(world, codes, params))
-        w = torch.cat([encoder(seen, facts_of(world, codes, params)), mapped])
+        mapped = generator.map(latents(codes, len(rows), generator.z_dim, randomness)) + encoder.step(beyond(world, codes, told))
+        w = torch.cat([encoder(seen, told), mapped])
         return generator.styles(generator.broadcast(w)), pictures.take(both_rows)[0]
 
     return pairs

@@ -3,7 +3,7 @@ domains.together)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,20 +21,18 @@ from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import CODE_DIM, VERSION
-from cddfm.world.worn import conspicuous
-from cddfm.worlds import World, facts_of, world_of
-from domains.codes import code_of, latents
+from cddfm.worlds import world_of
 from domains.crowd import Crowd
 from domains.joint import Joint
 from domains.kinds import KINDS, Kinds
 from domains.likeness import Attention, Likeness
-from domains.mapping import MappingFit, MappingTaught
+from domains.mapping import MappingFit
 from domains.registry import SOURCE
 from domains.texture import PATCHES, Textures
 from domains.together import Together
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
-from stylespace.continued import continue_encoder, continue_generator, fade_in
+from stylespace.continued import continue_generator, fade_in
 from stylespace.critic import PatchCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -44,18 +42,17 @@ from stylespace.weights import save_network
 class RecipeOptions(Options):
     """resolution: pixels a side. pool: how many portraits are drawn, at `drawn` pixels a side, then averaged. start: folder of a stack
     whose generator, of the same or lower resolution and no greater widths, this training goes on from, and whose encoder, if it is of the
-    same shape, though it may have been told nothing, or nothing of what is worn; if not, start_images are those on which the encoder alone
-    is fitted. warm_images: images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many
-    portraits the twins are drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. mapping_pool: of how
-    many portraits, the pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The
-    generator's widths are StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the
-    mapping's hidden layers; the encoder is as large as the estimator that it starts from. replicate_from: resolution from which on what
-    layers read goes on beyond its border (stylespace.border). together_images: of the last stage, in which the mapping learns by pictures
-    beside what draws. A stage of no images is left out. middle: how much more the picture's middle counts in picture losses. attention: how
-    much more yet brows, eyes and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as a share of the
-    picture loss's. changes, readings, crowding, busyness: weights there of what changes from twin to twin in pictures and in what the
-    estimator reads of them, of how its features and the pictures' textures are distributed, and of how much goes on in every small part of
-    a picture; 0 for none.
+    same shape, though it may have been told nothing; if not, start_images are those on which the encoder alone is fitted. warm_images:
+    images of the warm start, which grows as `grow` says: (resolution, share by which it ends). twins: of how many portraits the twins are
+    drawn as well. total_images: of the joint stage. mapping_images: codes of the mapping fit. mapping_pool: of how many portraits, the
+    pool among them, and of the twins; varied: how many more of each with another expression, pose and light. The generator's widths are
+    StyleGAN2's, min(channel_base / resolution, channel_max), but at least channel_min, and mapping_width of the mapping's hidden layers;
+    the encoder is as large as the estimator that it starts from. replicate_from: resolution from which on what layers read goes on beyond
+    its border (stylespace.border). together_images: of the last stage, in which the mapping learns by pictures beside what draws. A stage
+    of no images is left out. middle: how much more the picture's middle counts in picture losses. attention: how much more yet brows, eyes
+    and mouth do in the joint stage. fooling: in the joint stage, the critic's pull on pictures as a share of the picture loss's. changes,
+    readings, crowding, busyness: weights there of what changes from twin to twin in pictures and in what the estimator reads of them, of
+    how its features and the pictures' textures are distributed, and of how much goes on in every small part of a picture; 0 for none.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -106,11 +103,6 @@ class RecipeOptions(Options):
     busyness: float = 1.5
 
 
-WORN_DEVIATION = 0.1
-"""By this what is worn is standardised, so that a cap is a step of ten, where w is twenty-four long. Of who wears nothing zero is
-told: w is what it is without."""
-
-
 def estimator_of(folder: Path, device: str) -> Reconstructor:
     """What the encoder starts from, and what sees how far generated pictures are from true ones. Raises UserError without it."""
     if not (folder / "estimator.safetensors").is_file():
@@ -126,14 +118,9 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.z_dim < CODE_DIM:
         raise UserError(f"z_dim={options.z_dim} is too short for the world's scene codes; make it {CODE_DIM} or more")
     estimator, world = estimator_of(folders.stack, device), world_of(folders.stack)
-    if len(estimator.arguments["wear"]) != len(world.wear):
-        raise UserError(
-            f"the estimator of {folders.stack} does not say what this world's people wear; "
-            f"train it with 'cddfm train-reconstruction --stack {folders.stack}'"
-        )
     shared = dict(resolution=options.resolution, device=device, cache=folders.pools, world=world, drawn=options.drawn)
     portraits, twins = draw_pool(SOURCE, options.pool, **shared), draw_pool(SOURCE, options.twins, twins=True, **shared)
-    views = twin_views(portraits, twins, estimator.facts, world, options.seed)
+    views = twin_views(portraits, twins, estimator, world, options.seed)
     torch.manual_seed(options.seed)
     generator = Generator(
         resolution=options.resolution, z_dim=options.z_dim, w_dim=options.w_dim, channel_base=options.channel_base,
@@ -144,18 +131,15 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
 
     preview = Preview(portraits, estimator)
     drawn = FIRST_RESOLUTION
-    teacher = None
     if options.start:
         earlier = Stack(Path(options.start), device)
         continue_generator(generator, earlier.generator)
         drawn = earlier.generator.resolution
-        told = earlier.encoder.facts
-        if encoder.arguments == earlier.encoder.arguments | {"facts": encoder.facts} and told <= encoder.facts:
-            continue_encoder(encoder, earlier.encoder)
-            if not told:
-                encoder.split(seen_of(encoder, portraits), facts_of(world, portraits.codes, portraits.params))
-            elif told < encoder.facts:
-                teacher = beside(earlier.generator, encoder, world)
+        if encoder.arguments == earlier.encoder.arguments:
+            encoder.load_state_dict(earlier.encoder.state_dict())
+        elif encoder.arguments == earlier.encoder.arguments | {"facts": encoder.facts} and not earlier.encoder.facts:
+            encoder.load_state_dict(encoder.state_dict() | sighted(earlier.encoder))
+            encoder.split(seen_of(encoder, portraits), portraits.params)
         else:
             start = EncoderStart(generator, encoder, views, options.batch, options.start_images, middle=options.middle)
             start_options = options.model_copy(update={"total_images": options.start_images})
@@ -183,12 +167,9 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
             return False
     if options.mapping_images:
-        if teacher is None:
-            learned = draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins
-            codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
-            fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
-        else:
-            fit = MappingTaught(generator, teacher, conspicuous_z(options.z_dim), options.mapping_batch, options.mapping_images)
+        learned = draw_pool(SOURCE, max(options.mapping_pool, options.pool), **shared), twins
+        codes, w = known_codes(encoder, world, learned, options.varied, torch.Generator().manual_seed(options.seed))
+        fit = MappingFit(generator, codes, w, options.mapping_batch, options.mapping_images)
         fit_options = options.model_copy(update={"total_images": options.mapping_images, "batch": options.mapping_batch})
         if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
             return False
@@ -204,16 +185,6 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
     return True
-
-
-def beside(earlier: Generator, encoder: Encoder, world: World) -> Callable[[Tensor], Tensor]:
-    """z → the w of an earlier mapping, and what the encoder is told, and the earlier one was not, of these people: what they wear."""
-    return lambda z: earlier.map(z) + encoder.step_last(world.worn(code_of(z, CODE_DIM)))
-
-
-def conspicuous_z(z_dim: int) -> Callable[[int, torch.Generator], Tensor]:
-    """(count, generator) → z of people of whom more wear something."""
-    return lambda count, generator: latents(conspicuous(count, generator), count, z_dim, generator)
 
 
 def kinds_by(
@@ -239,12 +210,15 @@ def kinds_by(
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:
     """An encoder that sees what the estimator sees, and is told what it reads."""
     architecture, resolution, width = (estimator.arguments[name] for name in ("architecture", "resolution", "width"))
-    worn = len(estimator.arguments["wear"])
-    encoder = Encoder(resolution, w_dim, width, architecture=architecture, facts=estimator.layout.total + worn)
+    encoder = Encoder(resolution, w_dim, width, architecture=architecture, facts=estimator.layout.total)
     encoder.trunk.load_state_dict(estimator.trunk.state_dict())
-    mean, deviation = estimator.statistics.mean, estimator.statistics.deviation
-    encoder.measure(torch.cat([mean, mean.new_zeros(worn)]), torch.cat([deviation, deviation.new_full((worn,), WORN_DEVIATION)]))
+    encoder.measure(estimator.statistics.mean, estimator.statistics.deviation)
     return encoder
+
+
+def sighted(encoder: Encoder) -> dict[str, Tensor]:
+    """What an encoder sees by: all but what it is told."""
+    return {name: tensor for name, tensor in encoder.state_dict().items() if name.split(".")[0] in ("trunk", "neck", "out")}
 
 
 class Preview:
@@ -253,7 +227,7 @@ class Preview:
     @torch.no_grad()
     def __init__(self, pool: Pool, estimator: Reconstructor, count: int = 12):
         self.pictures = pool.take(torch.arange(min(count, len(pool))))[0]
-        self.facts = estimator.facts(self.pictures)
+        self.facts = estimator(self.pictures).flatten()
         self.count = self.pictures.shape[0]
 
     @torch.no_grad()

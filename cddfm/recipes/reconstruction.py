@@ -16,7 +16,6 @@ from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.reconstruction import ReconstructionStage
-from cddfm.stages.worn import fit_worn, seen_grids
 from cddfm.styles import OtherStyle
 from cddfm.worlds import world_of
 from domains.registry import SOURCE
@@ -28,10 +27,10 @@ ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
 
 class RecipeOptions(Options):
     """resolution: pixels a side of what either look sees. drawn: of the drawn portraits, which the first look sees reduced, and from which
-    the second takes faces. pool: how many of them, each with its twin. styled: how many of other styles; a pair of a batch comes from a
-    style as often as there are pictures of it. total_images, close_images: of the first look, and of the second; none for one that stays as
-    it is. worn_images: portraits by which the estimator, last, learns to say what is worn. start: folder of a stack whose network of the
-    same role and shape this training goes on from, though it may have taken faces from smaller pictures."""
+    the second takes faces. pool: how many of them, each with its twin. styled: how many of other styles; a pair of a
+    batch comes from a style as often as there are pictures of it. total_images, close_images: of the first look, and of the second; none
+    for one that stays as it is. start: folder of a stack whose network of the same role and shape this training goes on from, though it may
+    have taken faces from smaller pictures."""
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
         "tiny": dict(
@@ -52,7 +51,6 @@ class RecipeOptions(Options):
     styled: dict[OtherStyle, int] = {"toon": 12_000, "clay": 4_000, "painting": 4_000, "sketch": 4_000}
     total_images: int = 300_000
     close_images: int = 600_000
-    worn_images: int = 12_000
     batch: int = 32
     width: int = 32
     hidden: int = 384
@@ -76,15 +74,14 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         for twin in (False, True)
     )
     architecture = ARCHITECTURES[options.role]
-    worn = world.worn(pools[0].codes[: options.worn_images])
     torch.manual_seed(options.seed + sum(map(ord, options.role)))
     network = Reconstructor(
         architecture, options.resolution, layout_sizes(model.layout), options.width, options.hidden, options.close_width,
-        options.close_hidden, options.drawn, world.wear if options.role == "estimator" else (),
+        options.close_hidden, options.drawn,
     ).to(device)  # fmt: skip
     network.unwrap.fit(model)
     if options.start:
-        network.load_state_dict(network.state_dict() | earlier(Path(options.start), options.role, network).state_dict())
+        network.load_state_dict(earlier(Path(options.start), options.role, network).state_dict())
     shared = dict(network=network, model=model, pools=pools, twins=twins, batch=options.batch, learning_rate=options.learning_rate)
     done = True
     for close, images in enumerate((options.total_images, options.close_images)):
@@ -94,10 +91,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             done = train(stage, options.model_copy(update={"total_images": images}), folders.run(name), name, seconds=seconds)
     if done:
         notes = {"options": options.record(), "images": options.total_images + options.close_images}
-        network.eval().requires_grad_(False)
-        if network.worn is not None:
-            notes["worn"] = vars(fit_worn(network, *seen_grids(network, pools[0], worn, options.seed)))
-        save_network(folders.stack / f"{options.role}.safetensors", network, notes, half=True)
+        save_network(folders.stack / f"{options.role}.safetensors", network.eval(), notes, half=True)
     return done
 
 
@@ -105,8 +99,7 @@ def earlier(folder: Path, role: Literal["estimator", "judge"], like: Reconstruct
     """The stack's network of this role. Raises UserError when its shape is another than that of `like`."""
     stack = Stack(folder)
     network = stack.estimator if role == "estimator" else stack.judge
-    compared = like.arguments.keys() - {"detail", "wear"}
-    differing = sorted(name for name in compared if network.arguments[name] != like.arguments[name])
+    differing = sorted(name for name in like.arguments if network.arguments[name] != like.arguments[name] and name != "detail")
     if differing:
         raise UserError(
             f"the {role} of {folder} has another {' and '.join(differing)} than this training; leave start out to begin from nothing"

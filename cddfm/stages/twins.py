@@ -20,7 +20,7 @@ from cddfm.stack import Stack
 from cddfm.stages.views import SEEN_BATCH, seen_of
 from cddfm.world import VERSION
 from cddfm.world.codes import split
-from cddfm.worlds import World, facts_of
+from cddfm.worlds import World
 from domains.codes import code_rotation, latent_of
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -115,7 +115,7 @@ class Twins:
         change = torch.where(columns, after - params, 0.0)
         start = self._mapped(codes, randomness)
         if encoded:
-            told = self.encoder.step(facts_of(self.world, codes[:encoded], params[:encoded]) - self.encoder.mean)
+            told = self.encoder.step(params[:encoded] - self.encoder.mean)
             start = torch.cat([self.seen[chosen] + told, start[encoded:]])
         end = start + self.encoder.step(change)
         s, twin = self.generator.styles(self.generator.broadcast(torch.cat([start, end]))).chunk(2)
@@ -125,9 +125,7 @@ class Twins:
     def starting(self, pool: Pool, rows: Int[Tensor, " n"], randomness: torch.Generator) -> Float[Tensor, "2*n style_dim"]:
         """Style codes of these people of a pool: as the encoder sees them in their portraits, then as the mapping draws their scene
         codes."""
-        facts = facts_of(self.world, pool.codes[rows], pool.params[rows])
-        pictures = (pool.take(some)[0] for some in rows.split(SEEN_BATCH))
-        encoded = torch.cat([self.encoder(*parts) for parts in zip(pictures, facts.split(SEEN_BATCH), strict=True)])
+        encoded = torch.cat([self.encoder(pool.take(some)[0], pool.params[some]) for some in rows.split(SEEN_BATCH)])
         w = torch.cat([encoded, self._mapped(pool.codes[rows], randomness)])
         return self.generator.styles(self.generator.broadcast(w))
 

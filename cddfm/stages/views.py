@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cddfm.data import Pool, join
+from cddfm.params import FaceParams
 from cddfm.world.codes import split
-from cddfm.worlds import World, facts_of
+from cddfm.worlds import World
 from domains.train import Lesson, Views
 from stylespace.encoder import Encoder
 
@@ -41,7 +42,7 @@ def shuffled(size: int, seed: int) -> Callable[[int, int], Int[Tensor, " count"]
     return lambda position, count: torch.stack([order(place // size)[place % size] for place in range(position, position + count)])
 
 
-def twin_views(portraits: Pool, twins: Pool, estimator: Callable[[Tensor], Tensor], world: World, seed: int) -> Views:
+def twin_views(portraits: Pool, twins: Pool, estimator: Callable[[Tensor], FaceParams], world: World, seed: int) -> Views:
     """Lessons of both pools, the twins being those of the first portraits: half of a batch are pictures that the encoder sees, the other
     half their partners, in the same order. A portrait without a twin is its own partner. Beyond their codes go the lights of twins that
     were carried around, and looks that were kept."""
@@ -52,21 +53,22 @@ def twin_views(portraits: Pool, twins: Pool, estimator: Callable[[Tensor], Tenso
     def views(position: int, count: int, randomness: torch.Generator) -> Lesson:
         rows = rows_at(position // 2, count // 2)
         partners = torch.where(rows >= apart, rows - apart, torch.where(rows < len(twins), rows + apart, rows))
-        (seen, params), (other, other_params) = pool.take(rows), pool.take(partners)
-        codes, exact = pool.codes[torch.cat([rows, partners]).to(pool.codes.device)], torch.cat([params, other_params])
-        facts = facts_of(world, codes, exact)
-        read = torch.nonzero((torch.rand(len(rows), generator=randomness) < READ) & (partners != rows))[:, 0]
-        if len(read):
-            facts[read.to(facts.device)] = estimator(seen[read]).float()
-        return Lesson(seen, facts, torch.cat([seen, other]), codes, beyond(world, codes, exact))
+        seen, facts = pool.take(rows)
+        other, other_facts = pool.take(partners)
+        codes = pool.codes[torch.cat([rows, partners]).to(pool.codes.device)]
+        more = beyond(world, codes, torch.cat([facts, other_facts]))
+        read = (torch.rand(len(rows), generator=randomness) < READ) & (partners != rows)
+        if read.any():
+            facts[read] = estimator(seen[read]).flatten().float()
+        return Lesson(seen, torch.cat([facts, other_facts]), torch.cat([seen, other]), codes, more)
 
     return views
 
 
 @torch.no_grad()
-def beyond(world: World, codes: Float[Tensor, "n code"], params: Float[Tensor, "n total"]) -> Float[Tensor, "n total"]:
-    """What flat parameters say that their scene codes do not."""
-    return params - world.params(codes).flatten().to(params.device)
+def beyond(world: World, codes: Float[Tensor, "n code"], facts: Float[Tensor, "n facts"]) -> Float[Tensor, "n facts"]:
+    """What facts say that their scene codes do not."""
+    return facts - world.params(codes).flatten().to(facts.device)
 
 
 @torch.no_grad()
@@ -89,5 +91,5 @@ def known_codes(
         for name in TOLD_PARTS:
             part[name].copy_(torch.randn(part[name].shape, generator=randomness))
         codes.append(varied)
-    w = [seen + encoder.step(facts_of(world, some) - encoder.mean) for some in codes]
+    w = [seen + encoder.step(world.params(some).flatten() - encoder.mean) for some in codes]
     return torch.cat(codes), torch.cat(w)

@@ -107,7 +107,7 @@ def scene_of(codes: Float[Tensor, "images code"], model: MorphableModel) -> Scen
     """The scenes of these codes, their faces in the model's parameters."""
     part = split(codes)
     masculine = torch.tanh(2 * part["presentation"][:, 0])
-    worn_hats = hats_of(part["hat"])
+    worn_hats = _hats(part["hat"])
     hair = _hair(part, masculine, worn_hats.kind)
     return Scene(
         params=face_params(part, model),
@@ -117,7 +117,7 @@ def scene_of(codes: Float[Tensor, "images code"], model: MorphableModel) -> Scen
         hair=hair,
         whiskers=_whiskers(part["beard"], masculine, hair, part["hair_colour"]),
         clothes=_clothes(part["clothing_kind"], part["clothing"], masculine),
-        glasses=glasses_of(part["glasses"]),
+        glasses=_glasses(part["glasses"]),
         earrings=_earrings(part["earrings"], masculine),
         hats=worn_hats,
         backdrop_kind=category(part["backdrop_kind"][:, 0], BACKDROP_SHARES),
@@ -200,7 +200,7 @@ def colour(hue: Tensor, saturation: Tensor, value: Tensor) -> Float[Tensor, "ima
     return value.unsqueeze(-1) * (1 - saturation.unsqueeze(-1) * (1 - share))
 
 
-def glasses_of(code: Float[Tensor, "images 8"]) -> Spectacles:
+def _glasses(code: Float[Tensor, "images 8"]) -> Spectacles:
     """One in seven wears glasses; one in six of those, tinted ones."""
     dark = (code[:, 6] > 0.95).float()[:, None]
     metal = (code[:, 3] > 0.35).float()[:, None]
@@ -230,7 +230,7 @@ def _earrings(code: Float[Tensor, "images 5"], masculine: Tensor) -> Earrings:
     )
 
 
-def hats_of(code: Float[Tensor, "images 8"]) -> Hats:
+def _hats(code: Float[Tensor, "images 8"]) -> Hats:
     hat = colour(uniform(code[:, 1]), 0.8 * uniform(code[:, 2]), 0.015 + 0.5 * uniform(code[:, 3]) ** 2)
     band = colour(uniform(code[:, 4]), 0.7 * uniform(code[:, 5]), 0.02 + 0.6 * uniform(code[:, 3] - code[:, 4]))
     return Hats(category(code[:, 0], hats.SHARES), torch.tanh(code[:, 5:8]), torch.stack([hat, band], dim=1))

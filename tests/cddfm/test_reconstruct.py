@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cddfm.params import FaceParams, ParamStatistics
-from cddfm.reconstruct import Reconstructor, WornHead, last_maps
+from cddfm.reconstruct import Reconstructor, last_maps
 from stylespace.trunks import TRUNKS
 from stylespace.weights import load_network, save_network
 from tests.cddfm.standins import SIZES
@@ -37,28 +37,6 @@ def test_its_levels_go_from_maps_to_parameters(architecture):
     assert features.shape == (2, 64)
     assert torch.allclose(first, network.features(images), atol=1e-6)
     assert torch.allclose(standard, network.standard(images), atol=1e-6)
-
-
-def test_what_an_encoder_is_told_are_parameters_and_shares_of_what_is_worn():
-    torch.manual_seed(0)
-    network = Reconstructor("residual", 16, SIZES, width=8, hidden=16, wear=[[], [0], [0, 1]]).eval()
-    images = torch.randn(2, 3, 16, 16).clamp(-1, 1)
-    params, worn = network.facts(images).split([network.layout.total, 3], dim=1)
-    torch.testing.assert_close(params, network(images).flatten())
-    grid, close_grid, _ = network.grids(images)
-    torch.testing.assert_close(worn, network.worn(grid, close_grid))
-    blind = Reconstructor(**network.arguments | {"wear": []}).eval()
-    blind.load_state_dict({name: tensor for name, tensor in network.state_dict().items() if not name.startswith("worn.")})
-    torch.testing.assert_close(blind.facts(images), params)
-
-
-def test_a_part_of_what_is_worn_is_at_most_the_whole():
-    torch.manual_seed(0)
-    head = WornHead(32, [[], [0], [], [0, 2]]).requires_grad_(False)
-    head.out.weight.zero_()
-    head.out.bias.copy_(torch.tensor([0.25, 0.75, 0.5, 0.875]).logit())
-    grid = torch.randn(2, 1, 4, 4)
-    torch.testing.assert_close(head(grid, grid), torch.tensor([0.25, 0.25, 0.5, 0.75]).expand(2, -1))
 
 
 def test_the_second_look_takes_faces_from_a_larger_picture():

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domains.codes import code_of, code_rotation, latent_of
-from domains.mapping import MappingFit, MappingTaught, energy_score, mean_error
+from domains.codes import code_rotation, latent_of
+from domains.mapping import MappingFit, energy_score, mean_error
 from stylespace.generator import Generator
 
 COUNT, CODE, SPARE, W = 4000, 24, 4, 16
@@ -84,26 +84,6 @@ def test_a_code_that_fills_z_is_enough():
     generator, reports = fitted(make_generator(spare=0), codes, told, 100)
     assert float(reports[-1]["told"]) > 0.5 > float(reports[0]["told"])
     assert generator.map(torch.randn(3, CODE)).isfinite().all()
-
-
-def test_a_mapping_learns_what_another_does_and_what_has_come_to_it_since():
-    """Half of all people have one more thing in w."""
-    earlier, step = make_generator().requires_grad_(False), torch.randn(W, generator=torch.Generator().manual_seed(4))
-    generator = make_generator()
-
-    def teacher(z):
-        return earlier.map(z) + (code_of(z, CODE)[:, :1] > 0) * step
-
-    def drawn_z(count, randomness):
-        return torch.randn(count, CODE + SPARE, generator=randomness)
-
-    z = drawn_z(2000, torch.Generator().manual_seed(5))
-    fit = MappingTaught(generator, teacher, drawn_z, batch=128, total_images=128 * 300)
-    before = (generator.map(z) - teacher(z)).square().mean().item()
-    for k in range(300):
-        report = fit.step(128 * k, torch.Generator().manual_seed(k))
-    assert (generator.map(z) - teacher(z)).square().mean() < 0.2 * before
-    assert float(report["told"]) > 0.8
 
 
 @given(st.floats(-2, 2), st.floats(-1, 1))

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from cuda_ops.upfirdn2d import upsample2d
-from stylespace.continued import continue_encoder, continue_generator, fade_in
-from stylespace.encoder import Encoder
+from stylespace.continued import continue_generator, fade_in
 from stylespace.generator import Generator
 
 WIDTHS = {"channel_base": 256, "channel_max": 16}
@@ -33,17 +32,6 @@ def test_added_blocks_add_no_colours_at_first_and_learn_to():
     assert small.std() > 0.1
     large.square().mean().backward()
     assert generator.synthesis.b32.torgb.weight.grad.abs().max() > 0
-
-
-def test_an_encoder_that_is_told_more_says_the_same_of_what_the_earlier_one_was_told():
-    torch.manual_seed(0)
-    earlier, encoder = (Encoder(8, w_dim=12, width=8, hidden=8, facts=facts) for facts in (3, 5))
-    earlier.measure(torch.arange(3.0), torch.tensor([1.0, 2.0, 4.0]))
-    continue_encoder(encoder, earlier)
-    images, facts = torch.randn(2, 3, 8, 8), torch.randn(2, 3)
-    with_means = torch.cat([facts, encoder.mean[3:].expand(2, -1)], dim=1)
-    torch.testing.assert_close(encoder(images, with_means), earlier(images, facts))
-    assert encoder.told.weight[:, 3:].abs().max() > 0
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet"])

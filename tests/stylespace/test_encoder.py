@@ -35,12 +35,6 @@ def test_a_change_of_facts_is_one_step_in_every_code(network):
     assert torch.allclose(network.step(3 * change), 3 * network.step(change), atol=1e-5)
 
 
-def test_a_change_of_the_first_facts_or_of_the_last_is_one_of_all(network):
-    change, none = torch.randn(4, 3), torch.zeros(4, FACTS - 3)
-    torch.testing.assert_close(network.step(change), network.step(torch.cat([change, none], dim=1)))
-    torch.testing.assert_close(network.step_last(change), network.step(torch.cat([none, change], dim=1)))
-
-
 def test_mean_facts_say_nothing(network):
     images = torch.randn(3, 3, 16, 16)
     assert torch.equal(network(images, network.mean.expand(3, -1)), network.seen(images))

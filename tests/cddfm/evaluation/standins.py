@@ -66,7 +66,7 @@ class Reader:
 class SpelledWorld:
     """Portraits that spell their parameters; the code's first numbers are the parameters."""
 
-    key, styles, wear = "spelled", ("portrait", "toon"), ()
+    key, styles = "spelled", ("portrait", "toon")
 
     def __init__(self, model: MorphableModel):
         self.model = model
@@ -74,9 +74,6 @@ class SpelledWorld:
     def params(self, codes: Tensor) -> FaceParams:
         neutral = FaceParams.neutral(self.model.layout, len(codes)).flatten()
         return FaceParams.unflatten(self.model.layout, neutral + 0.2 * codes[:, : neutral.shape[1]])
-
-    def worn(self, codes: Tensor) -> Tensor:
-        return codes.new_zeros(len(codes), 0)
 
     def portraits(self, codes: Tensor, resolution: int, style: str, params: FaceParams | None = None) -> tuple[Tensor, FaceParams]:
         params = self.params(codes) if params is None else params

@@ -12,8 +12,7 @@ from cddfm.stages.editor import PredictorStage
 from cddfm.stages.twin_editor import TwinManipulatorStage, twin_lessons, twin_population
 from cddfm.stages.twins import Twins, what_changed
 from cddfm.world import CODE_DIM, sample_codes
-from cddfm.world.worn import WORN
-from cddfm.worlds import ProceduralWorld, facts_of
+from cddfm.worlds import ProceduralWorld
 from domains.codes import code_rotation, latent_of
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -30,7 +29,7 @@ def generator():
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(2)
-    return Encoder(16, w_dim=24, width=8, hidden=16, facts=WORLD.model.layout.total + len(WORN)).eval().requires_grad_(False)
+    return Encoder(16, w_dim=24, width=8, hidden=16, facts=WORLD.model.layout.total).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,7 @@ def test_people_of_a_pool_start_as_they_are_seen_and_as_they_are_mapped(twins, g
     images = torch.randint(256, (6, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     pool = Pool(images, WORLD.params(codes).flatten(), codes)
     s = twins.starting(pool, rows, torch.Generator().manual_seed(1))
-    encoded = encoder(pool.take(rows)[0], facts_of(WORLD, codes[rows]))
+    encoded = encoder(pool.take(rows)[0], pool.params[rows])
     noise = torch.randn(2, 5, generator=torch.Generator().manual_seed(1))
     mapped = generator.map(latent_of(codes[rows], noise, code_rotation(generator.z_dim)))
     assert torch.allclose(s, generator.styles(generator.broadcast(torch.cat([encoded, mapped]))), atol=1e-5)
@@ -88,7 +87,7 @@ def test_half_of_the_pairs_start_from_encoded_pictures(generator, encoder):
     codes = sample_codes(range(10))
     seen = torch.randn(10, 24, generator=torch.Generator().manual_seed(4))
     pairs = Twins(generator, encoder, WORLD, codes, seen).draw(8, torch.Generator().manual_seed(5))
-    known = generator.styles(generator.broadcast(seen + encoder.step(facts_of(WORLD, codes) - encoder.mean)))
+    known = generator.styles(generator.broadcast(seen + encoder.step(WORLD.params(codes).flatten() - encoder.mean)))
     distance = torch.cdist(pairs.s, known).amin(dim=1)
     assert (distance[:4] < 1e-3).all()
     assert (distance[4:] > 1e-2).all()
