@@ -16,6 +16,7 @@ from cddfm.errors import UserError
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
+from domains.registry import SOURCE
 from stylespace.invert import invert
 from stylespace.replay import Replay
 
@@ -26,10 +27,12 @@ INVERSION_STEPS = 150
 class Face:
     """What an edit starts from: the style code and the parameters that the editor reads from it.
 
-    aligned is absent for a generated face; loss is the inversion's picture loss (nan for a generated face).
+    elsewhere: the code by which other domains draw it (stylespace.invert), of a generated face the same. aligned is absent for a generated
+    face; loss is the inversion's picture loss (nan for a generated face).
     """
 
     s: Float[Tensor, "1 style"]
+    elsewhere: Float[Tensor, "1 style"]
     params: FaceParams
     aligned: Aligned | None
     loss: float
@@ -111,17 +114,18 @@ class Editor:
 
         aligned = align(picture, translation_of, generator.resolution, face, name)
         found = invert(generator, self.stack.encode, aligned.image.to(device), steps, estimator.features, on_step)
-        return self._known(found.s.detach(), aligned, float(found.loss.mean()))
+        return self._known(found.s.detach(), found.elsewhere.detach(), aligned, float(found.loss.mean()))
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
-        self._face = self._known(generated_styles(self.stack, [seed]), None, float("nan"))
+        s = generated_styles(self.stack, [seed])
+        self._face = self._known(s, s, None, float("nan"))
         return self._face
 
     @torch.no_grad()
-    def _known(self, s: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
-        return Face(s, self.stack.editor.predict(s), aligned, loss)
+    def _known(self, s: Float[Tensor, "1 style"], elsewhere: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
+        return Face(s, elsewhere, self.stack.editor.predict(s), aligned, loss)
 
     def inversion(self, domain: str = "portrait") -> Float[Tensor, "1 3 side side"]:
         """The face as it is, decoded by a domain's generator."""
@@ -135,8 +139,8 @@ class Editor:
 
         like: first take over another face's parameters; the changes start from there.
         """
-        s = edit_styles(self.stack, self.face.s, deltas_towards(self.face.params, changes, like), method)
-        return self._replay(domain).generate_from(s)
+        s = self.face.s if domain == SOURCE else self.face.elsewhere
+        return self._replay(domain).generate_from(edit_styles(self.stack, s, deltas_towards(self.face.params, changes, like), method))
 
     def _replay(self, domain: str) -> Replay:
         if domain not in self._replays:

@@ -24,12 +24,18 @@ W_SHARE = 0.4
 RATE_W, RATE_OFFSETS = 0.15, 0.06
 """Adam's learning rates at the start of each phase, in deviations of w."""
 
+ELSEWHERE = 0.5
+"""How far from the encoder's code to the optimised one generators of other domains go. What optimisation adds, to match a picture that no
+code of the generator's draws, means something to that generator alone; to others it is blotches of colour."""
+
 
 @dataclass(frozen=True)
 class Inversion:
-    """The style code of a picture. image: what the generator makes of it. loss: picture loss of each picture at the end."""
+    """The style code of a picture. elsewhere: that which generators of other domains draw it by. image: what the generator makes of it.
+    loss: picture loss of each picture at the end."""
 
     s: Float[Tensor, "batch style_dim"]
+    elsewhere: Float[Tensor, "batch style_dim"]
     w_plus: Float[Tensor, "batch num_ws w_dim"]
     image: Float[Tensor, "batch 3 height width"]
     loss: Float[Tensor, " batch"]
@@ -81,7 +87,8 @@ def invert(
     with torch.no_grad():
         s = generator.styles(w_plus())
         made = generator.synthesise(s)
-        return Inversion(s, w_plus(), made, picture_losses(made, image))
+        encoded = generator.styles(generator.broadcast(guess))
+        return Inversion(s, torch.lerp(encoded, s, ELSEWHERE), w_plus(), made, picture_losses(made, image))
 
 
 @torch.no_grad()

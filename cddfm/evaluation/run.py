@@ -119,8 +119,9 @@ def _compare_with_truth(
     if not sitters or request.steps is None:
         return
     portraits = Sitters.of(stack.world, found.counts.sitters, "portrait", stack.generator.resolution)
-    s = invert_sitters(stack, portraits, request.cache, request.steps, drawn)
+    codes = invert_sitters(stack, portraits, request.cache, request.steps, drawn)
     for domain, people in sitters.items():
+        s = codes.of(domain)
         scores, examples = compare_with_truth(stack, observer, methods, domain, s, people, request.cache, drawn)
         found.truth.extend(scores)
         found.examples.extend(examples)

@@ -58,6 +58,15 @@ def test_features_and_progress_are_used(networks):
     assert [step for step, _ in steps] == [1, 2, 3, 4, 5]
 
 
+def test_other_domains_go_half_as_far_from_the_encoders_code(networks):
+    generator, encoder = networks
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(6)).clamp(-1, 1)
+    guess, found = (invert(generator, encoder, images, steps) for steps in (0, 20))
+    assert torch.equal(guess.elsewhere, guess.s)
+    assert (found.s - guess.s).abs().max() > 0.1
+    torch.testing.assert_close(found.elsewhere, (found.s + guess.s) / 2)
+
+
 def test_a_picture_of_another_size_is_refused(networks):
     with pytest.raises(ValueError, match="8×8 pixels where the generator makes 16 px"):
         invert(*networks, torch.zeros(1, 3, 8, 8))

@@ -111,7 +111,8 @@ class Faces:
 
 def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
     """The inversion of a picture that spells its code, a little off."""
-    return SimpleNamespace(s=image.flatten(1)[:, : generator.z_dim] * STRENGTH + 0.05)
+    s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
+    return SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1)
 
 
 class SpelledStack(Stack):

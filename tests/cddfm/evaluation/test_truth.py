@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_the_perfect_editor_comes_as_near_as_the_inversion(found: Evaluation) ->
         assert rows["inversion"].edit == truth.UNEDITED
         assert rows["cddfm"].identity["identity_trained"] is None
         assert rows["cddfm"].identity["identity"] == pytest.approx(rows["inversion"].identity["identity"], abs=1e-3)
+
+
+def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
+    """Their stand-in is twice as far off, beside what eight bits lose of both."""
+    own, other = (truth.mean_over_edits(found.truth, domain, "inversion").psnr for domain in ("portrait", "toon"))
+    assert 2.0 < own - other < 20 * math.log10(2)
 
 
 def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
