@@ -59,7 +59,7 @@ def invert(
     the target's length. grain_weight: of stylespace.grain's loss beside the picture loss's 1: by that alone what is in doubt comes out
     blurred. on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
     pull_w, pull_offsets: weights of mean squares in deviations of w. Weaker ones come nearer to the picture, and edits in its own domain
-    nearer to the truth, but in other domains photographs lose their eyes.
+    nearer to the truth, but drawn from the same code other domains' photographs lost their eyes.
     """
     if image.shape[2:] != (generator.resolution, generator.resolution):
         size = "×".join(str(side) for side in image.shape[2:])
