@@ -84,14 +84,14 @@ def measure_layers(size: Size, rounds: int, seconds: float, first: int = FIRST) 
 @torch.no_grad()
 def measure_sliders(editor: Editor, rounds: int, seconds: float) -> list[Row]:
     """One row per group of controls: one slider goes through its positions; manipulation and picture together."""
-    editor.set_seed(0)
+    start = editor.set_seed(0).starts.own
     generator = editor.stack.generator
     found = []
     for group, text in SLIDERS.items():
         edits = [editor.controls.parse(text.format(position), group) for position in POSITIONS[group]]
 
         def code(changes: Changes) -> torch.Tensor:
-            return edit_styles(editor.stack, editor.face.s, changes.deltas(editor.face.params), "cddfm")
+            return edit_styles(editor.stack, start.s, changes.deltas(start.params), "cddfm")
 
         def whole(changes: Changes) -> torch.Tensor:
             return generator.synthesise(code(changes))

@@ -16,7 +16,7 @@ from cddfm.errors import UserError
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from domains.registry import SOURCE
+from domains.registry import ForDomains
 from stylespace.invert import invert
 from stylespace.replay import Replay
 
@@ -24,16 +24,19 @@ INVERSION_STEPS = 150
 
 
 @dataclass(frozen=True)
-class Face:
-    """What an edit starts from: the style code and the parameters that the editor reads from it.
-
-    elsewhere: the code by which other domains draw it (stylespace.invert), of a generated face the same. aligned is absent for a generated
-    face; loss is the inversion's picture loss (nan for a generated face).
-    """
+class Start:
+    """What an edit starts from: the style code and the parameters that the editor reads from it."""
 
     s: Float[Tensor, "1 style"]
-    elsewhere: Float[Tensor, "1 style"]
     params: FaceParams
+
+
+@dataclass(frozen=True)
+class Face:
+    """starts: of a generated face the same in all domains. aligned is absent for a generated face; loss is the inversion's picture loss
+    (nan for a generated face)."""
+
+    starts: ForDomains[Start]
     aligned: Aligned | None
     loss: float
 
@@ -114,18 +117,18 @@ class Editor:
 
         aligned = align(picture, translation_of, generator.resolution, face, name)
         found = invert(generator, self.stack.encode, aligned.image.to(device), steps, estimator.features, on_step)
-        return self._known(found.s.detach(), found.elsewhere.detach(), aligned, float(found.loss.mean()))
+        return Face(ForDomains(*(self._start(s.detach()) for s in (found.s, found.elsewhere))), aligned, float(found.loss.mean()))
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
-        s = generated_styles(self.stack, [seed])
-        self._face = self._known(s, s, None, float("nan"))
+        start = self._start(generated_styles(self.stack, [seed]))
+        self._face = Face(ForDomains(start, start), None, float("nan"))
         return self._face
 
     @torch.no_grad()
-    def _known(self, s: Float[Tensor, "1 style"], elsewhere: Float[Tensor, "1 style"], aligned: Aligned | None, loss: float) -> Face:
-        return Face(s, elsewhere, self.stack.editor.predict(s), aligned, loss)
+    def _start(self, s: Float[Tensor, "1 style"]) -> Start:
+        return Start(s, self.stack.editor.predict(s))
 
     def inversion(self, domain: str = "portrait") -> Float[Tensor, "1 3 side side"]:
         """The face as it is, decoded by a domain's generator."""
@@ -139,8 +142,8 @@ class Editor:
 
         like: first take over another face's parameters; the changes start from there.
         """
-        s = self.face.s if domain == SOURCE else self.face.elsewhere
-        return self._replay(domain).generate_from(edit_styles(self.stack, s, deltas_towards(self.face.params, changes, like), method))
+        s = edit_styles(self.stack, self.face.starts.of(domain).s, deltas_towards(self.face, changes, like, domain), method)
+        return self._replay(domain).generate_from(s)
 
     def _replay(self, domain: str) -> Replay:
         if domain not in self._replays:
@@ -148,11 +151,14 @@ class Editor:
         return self._replays[domain]
 
 
-def deltas_towards(own: FaceParams, changes: Changes, like: Likeness | None) -> dict[str, Float[Tensor, "batch size"]]:
-    """Raw changes of parameter groups from one's own parameters to those with another's taken over and then changed."""
+def deltas_towards(face: Face, changes: Changes, like: Likeness | None, domain: str) -> dict[str, Float[Tensor, "batch size"]]:
+    """Raw changes of parameter groups from one's own parameters to those with another's taken over and then changed, both as a domain
+    starts from them."""
+    own = face.starts.of(domain).params
     if like is None:
         return changes.deltas(own)
-    start = own.replace(**{group: getattr(like.other.params, group) for group in like.groups})
+    other = like.other.starts.of(domain).params
+    start = own.replace(**{group: getattr(other, group) for group in like.groups})
     deltas = changes.deltas(start)
     for group in like.groups:
         difference = getattr(start, group) - getattr(own, group)

@@ -1,15 +1,31 @@
-"""The name of a domain → its generator, in the folder of one stack."""
+"""The name of a domain → its generator, in the folder of one stack, and what it starts from."""
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from stylespace.generator import Generator
 from stylespace.weights import WeightsError, load_network
 
 SOURCE = "portrait"
 """The domain that every other one was finetuned from; its generator is the stack's own."""
+
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class ForDomains(Generic[Value]):
+    """What the source has for itself, and what all other domains have: they draw a picture by another code (stylespace.invert)."""
+
+    own: Value
+    elsewhere: Value
+
+    def of(self, domain: str) -> Value:
+        return self.own if domain == SOURCE else self.elsewhere
 
 
 def domain_names(stack_folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ from cddfm.evaluation.world_scale import Drawn, Sitters, digest, kept, to_image
 from cddfm.methods import Method
 from cddfm.metrics import average
 from cddfm.stack import Stack
-from domains.registry import SOURCE
+from domains.registry import ForDomains
 from stylespace.invert import invert
 
 TRUE_EDITS = (
@@ -71,25 +71,15 @@ def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
     return [(f"{name} {value:+g}", ask(sweeps[name], value)) for name, value in TRUE_EDITS if name in sweeps]
 
 
-class Codes(NamedTuple):
-    """Style codes of sitters, for their own generator and for those of other domains."""
-
-    s: Float[Tensor, "sitters style"]
-    elsewhere: Float[Tensor, "sitters style"]
-
-    def of(self, domain: str) -> Float[Tensor, "sitters style"]:
-        return self.s if domain == SOURCE else self.elsewhere
-
-
-def invert_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Codes:
-    """Codes of the sitters' portraits, which need no aligning, found as the `Editor` finds them."""
+def invert_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> ForDomains[Tensor]:
+    """Style codes [sitters, style] of the sitters' portraits, which need no aligning, found as the `Editor` finds them."""
     images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
     parts = []
     for some in images.split(INVERT_BATCH):
         found = invert(stack.generator, stack.encode, some, steps, stack.estimator.features)
         parts.append((found.s.detach(), found.elsewhere.detach()))
         drawn(len(some))
-    return Codes(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    return ForDomains(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 @torch.no_grad()

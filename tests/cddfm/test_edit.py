@@ -23,7 +23,8 @@ def test_an_edit_of_nothing_is_the_inversion_bit_for_bit(editor: Editor) -> None
     nothing = editor.controls.parse("yaw=0,pitch=0", "pose") + editor.controls.parse("intensity=1", "light")
     deltas = {"pose": torch.zeros(1, 3), "light": torch.zeros(1, 27)}
     for method in METHODS:
-        for domain, s in (("portrait", editor.face.s), ("toon", editor.face.elsewhere)):
+        for domain in editor.stack.domains():
+            s = editor.face.starts.of(domain).s
             assert torch.equal(method_network(editor.stack, method).edit(s, deltas), s)
             expected = editor.stack.domain(domain).synthesise(s)
             assert torch.equal(editor.inversion(domain), expected)
@@ -47,8 +48,8 @@ def test_every_group_changes_the_picture_and_may_be_repeated(editor: Editor, met
 def test_domains_draw_a_generated_face_by_the_same_code_and_differently(tiny_stack: Path) -> None:
     editor = Editor(Stack(tiny_stack))
     assert editor.stack.domains() == ["portrait", "toon"]
-    face = editor.set_seed(3)
-    assert torch.equal(face.elsewhere, face.s)
+    starts = editor.set_seed(3).starts
+    assert torch.equal(starts.elsewhere.s, starts.own.s)
     assert not torch.equal(editor.inversion("toon"), editor.inversion("portrait"))
 
 
@@ -68,28 +69,36 @@ def test_mistakes_are_named(editor: Editor, tiny_stack: Path) -> None:
         Editor(Stack(tiny_stack)).edit(Changes())
 
 
-def test_a_face_becomes_like_another_in_what_is_taken(editor: Editor) -> None:
+@pytest.mark.parametrize("domain", ["portrait", "toon"])
+def test_a_face_becomes_like_another_in_what_is_taken(editor: Editor, domain: str) -> None:
     """Deltas lead from one's own parameters to the other's; changes start from there; a face is like itself already."""
-    own = editor.face
-    other = Editor(editor.stack).set_seed(5)
-    like = Likeness(other, parse_taken("pose,shape"))
-    deltas = deltas_towards(own.params, Changes(), like)
+    other_face = Editor(editor.stack).set_seed(5)
+    own, other = (face.starts.of(domain).params for face in (editor.face, other_face))
+    like = Likeness(other_face, parse_taken("pose,shape"))
+    deltas = deltas_towards(editor.face, Changes(), like, domain)
     assert set(deltas) == {"pose", "identity"}
-    assert torch.allclose(own.params.pose + deltas["pose"], other.params.pose, atol=1e-6)
-    assert torch.allclose(own.params.identity + deltas["identity"], other.params.identity, atol=1e-6)
+    assert torch.allclose(own.pose + deltas["pose"], other.pose, atol=1e-6)
+    assert torch.allclose(own.identity + deltas["identity"], other.identity, atol=1e-6)
     turned = editor.controls.parse("azimuth=40", "light")
-    lit = deltas_towards(own.params, turned, Likeness(other, ("light",)))["light"]
-    assert torch.allclose(own.params.light + lit, other.params.light + turned.deltas(other.params)["light"], atol=1e-6)
+    lit = deltas_towards(editor.face, turned, Likeness(other_face, ("light",)), domain)["light"]
+    assert torch.allclose(own.light + lit, other.light + turned.deltas(other)["light"], atol=1e-6)
     for method in METHODS:
-        assert not torch.equal(editor.edit(Changes(), method=method, like=like), editor.inversion())
-        assert torch.equal(editor.edit(Changes(), method=method, like=Likeness(own, ("pose", "light"))), editor.inversion())
+        assert not torch.equal(editor.edit(Changes(), domain, method, like), editor.inversion(domain))
+        assert torch.equal(editor.edit(Changes(), domain, method, Likeness(editor.face, ("pose", "light"))), editor.inversion(domain))
+
+
+def test_a_photograph_starts_from_the_parameters_of_the_code_that_is_edited(editor: Editor) -> None:
+    starts = editor.face.starts
+    for start in (starts.own, starts.elsewhere):
+        assert torch.equal(start.params.flatten(), editor.stack.editor.predict(start.s).flatten())
+    assert not torch.equal(starts.own.s, starts.elsewhere.s)
 
 
 def test_reading_another_picture_keeps_the_face(editor: Editor, photograph: Path) -> None:
     before = editor.face
     read = editor.read(read_image(photograph), steps=3)
     assert editor.face is before
-    assert torch.equal(read.s, before.s)
+    assert all(torch.equal(read.starts.of(domain).s, before.starts.of(domain).s) for domain in editor.stack.domains())
 
 
 def test_what_cannot_be_taken_is_named() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from domains.finetune import frozen_names
-from domains.registry import domain_names, domain_path, load_domain
+from domains.registry import ForDomains, domain_names, domain_path, load_domain
 from stylespace.generator import Generator
 from stylespace.weights import WeightsError, save_network
 
@@ -21,6 +21,11 @@ def test_names_and_files(folder):
     toon, portrait = load_domain(folder, "toon"), load_domain(folder, "portrait")
     assert not toon.training
     assert not torch.equal(toon.synthesis.b4.const, portrait.synthesis.b4.const)
+
+
+def test_only_the_source_has_its_own():
+    found = ForDomains("own", "elsewhere")
+    assert [found.of(name) for name in ("portrait", "toon", "clay")] == ["own", "elsewhere", "elsewhere"]
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list(folder):
