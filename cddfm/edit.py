@@ -1,4 +1,4 @@
-"""The editor: one picture in (align, invert: seconds), any number of edits out (one pass through small networks and a generator)."""
+"""The editor: one picture in (align, embed: seconds), any number of edits out (one pass through small networks and a generator)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from cddfm.errors import UserError
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from domains.registry import ForDomains
-from stylespace.invert import invert
+from domains.registry import SOURCE, ForDomains
+from stylespace.embed import code_steps, embed
+from stylespace.generator import Generator
+from stylespace.invert import Inversion, invert
 from stylespace.replay import Replay
 
 INVERSION_STEPS = 150
+"""Of the code's optimisation and of the generator's tuning (stylespace.embed) together."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Face:
-    """starts: of a generated face the same in all domains. aligned is absent for a generated face; loss is the inversion's picture loss
-    (nan for a generated face)."""
+    """starts: of a generated face the same in all domains. generator: what draws it as a portrait; the stack's own, or one that is tuned to
+    the photograph. aligned is absent for a generated face; loss is the inversion's picture loss (nan for a generated face)."""
 
     starts: ForDomains[Start]
+    generator: Generator
     aligned: Aligned | None
     loss: float
 
@@ -77,7 +81,7 @@ class Editor:
 
     def prepare(self, domain: str, method: str) -> None:
         """Load what edits in this domain by this method need, so that what is unknown, missing or damaged is known before the long work."""
-        self._replay(domain)
+        self.stack.domain(check_domain(self.stack, domain))
         method_network(self.stack, method)
         _ = self.stack.generator, self.stack.encoder, self.stack.estimator, self.stack.editor
 
@@ -95,8 +99,11 @@ class Editor:
         steps: int = INVERSION_STEPS,
         on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Face:
-        """Find and align the face of a picture in [−1, 1], and invert it: encoder, then `steps` steps of optimisation."""
-        self._face = self.read(picture, name, face, steps, on_step)
+        """Find and align the face of a picture in [−1, 1], and embed it: encoder, then `steps` steps of optimisation."""
+        aligned = self._aligned(picture, name, face)
+        stack, image = self.stack, aligned.image.to(self.stack.device)
+        found = embed(stack.generator, stack.encode, image, steps, stack.estimator.features, on_step)
+        self._face = self._found(found.inversion, aligned, found.generator, found.loss)
         return self._face
 
     def read(
@@ -107,7 +114,14 @@ class Editor:
         steps: int = INVERSION_STEPS,
         on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Face:
-        """What `set_image` finds, without editing it next."""
+        """A face to take parameters over from; it starts where `set_image` would have it start, with the stack's generator. The one that is
+        edited stays. Calls on_step `code_steps(steps)` times."""
+        aligned = self._aligned(picture, name, face)
+        stack, image = self.stack, aligned.image.to(self.stack.device)
+        found = invert(stack.generator, stack.encode, image, code_steps(steps), stack.estimator.features, on_step)
+        return self._found(found, aligned, stack.generator, float(found.loss.mean()))
+
+    def _aligned(self, picture: Float[Tensor, "1 3 height width"], name: str, face: int) -> Aligned:
         generator, estimator = self.stack.generator, self.stack.estimator
         device = torch.device(self.stack.device)
 
@@ -115,15 +129,17 @@ class Editor:
         def translation_of(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3"]:
             return estimator(image.to(device)).translation
 
-        aligned = align(picture, translation_of, generator.resolution, face, name)
-        found = invert(generator, self.stack.encode, aligned.image.to(device), steps, estimator.features, on_step)
-        return Face(ForDomains(*(self._start(s.detach()) for s in (found.s, found.elsewhere))), aligned, float(found.loss.mean()))
+        return align(picture, translation_of, generator.resolution, face, name)
+
+    def _found(self, inversion: Inversion, aligned: Aligned, generator: Generator, loss: float) -> Face:
+        starts = ForDomains(*(self._start(s.detach()) for s in (inversion.s, inversion.elsewhere)))
+        return Face(starts, generator, aligned, loss)
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
         start = self._start(generated_styles(self.stack, [seed]))
-        self._face = Face(ForDomains(start, start), None, float("nan"))
+        self._face = Face(ForDomains(start, start), self.stack.generator, None, float("nan"))
         return self._face
 
     @torch.no_grad()
@@ -146,9 +162,11 @@ class Editor:
         return self._replay(domain).generate_from(s)
 
     def _replay(self, domain: str) -> Replay:
-        if domain not in self._replays:
-            self._replays[domain] = Replay(self.stack.domain(check_domain(self.stack, domain)))
-        return self._replays[domain]
+        generator = self.face.generator if domain == SOURCE else self.stack.domain(check_domain(self.stack, domain))
+        known = self._replays.get(domain)
+        if known is None or known.generator is not generator:
+            self._replays[domain] = known = Replay(generator)
+        return known
 
 
 def deltas_towards(face: Face, changes: Changes, like: Likeness | None, domain: str) -> dict[str, Float[Tensor, "batch size"]]:

@@ -1,9 +1,9 @@
 """Latent-consistent finetuning (CDDFM3D, 2022): a generator of another domain that reads the same style codes in the same way.
 
-Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, all toRGB layers. What is
-finetuned on the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths. So one
-s means one face in every domain, and an edit found in the source domain is decoded by the other. No picture of the domain needs a partner
-here; where there are partners, domains.paired is better.
+Everything that embeds the latent stays as it is, bit for bit: the mapping network, all style affines, and, as published, all toRGB layers.
+What is finetuned on the domain's pictures, adversarially, is what draws: the constant, the convolutions, their biases and noise strengths.
+So one s means one face in every domain, and an edit found in the source domain is decoded by the other. No picture of the domain needs a
+partner here; where there are partners, domains.paired is better.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ STRUCTURE_SIZE = 8
 """Side of the grey pictures that the structure term compares."""
 
 
-def frozen_names(generator: Generator) -> set[str]:
-    """Names of all tensors (parameters and buffers) that embed the latent and that finetuning must not change.
-
-    The noise pictures are among them: a domain must not differ by its noise.
-    """
+def embedding_names(generator: Generator) -> set[str]:
+    """Names of all tensors (parameters and buffers) that say what a code means, and that no finetuning may change: the mapping network and
+    all style affines, and the noise pictures, since a domain must not differ by its noise."""
     return {
-        name
-        for name in generator.state_dict()
-        if name.startswith("mapping.") or ".affine." in name or ".torgb." in name or name.endswith(".noise_const")
+        name for name in generator.state_dict() if name.startswith("mapping.") or ".affine." in name or name.endswith(".noise_const")
     }
+
+
+def published_names(generator: Generator) -> set[str]:
+    """`embedding_names`, and the rest of all toRGB layers: what CDDFM3D freezes."""
+    return embedding_names(generator) | {name for name in generator.state_dict() if ".torgb." in name}
 
 
 def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, ""]:
@@ -54,21 +55,20 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
     return (reduced(a) - reduced(b)).abs().mean()
 
 
-def drawing_like(source: Generator, earlier: Generator) -> Generator:
-    """A copy of `source` in which all that finetuning may change is another generator's, of the same tensors: it draws as that one does,
-    if perhaps with another border. Raises ValueError for others."""
+def drawing_like(source: Generator, earlier: Generator, frozen: set[str]) -> Generator:
+    """A copy of `source` in which all but what is frozen is another generator's, of the same tensors: it draws as that one does, if perhaps
+    with another border. Raises ValueError for others."""
     known, own = earlier.state_dict(), source.state_dict()
     if {name: tensor.shape for name, tensor in known.items()} != {name: tensor.shape for name, tensor in own.items()}:
         raise ValueError(f"generators of one shape are needed, not of {source.arguments} and {earlier.arguments}")
-    generator, frozen = copy.deepcopy(source), frozen_names(source)
+    generator = copy.deepcopy(source)
     generator.load_state_dict({name: tensor for name, tensor in known.items() if name not in frozen}, strict=False)
     return generator
 
 
-def unfrozen_copy(source: Generator) -> tuple[Generator, list[nn.Parameter]]:
-    """A copy of a generator in which only what may be finetuned wants gradients, and those parameters."""
+def unfrozen_copy(source: Generator, frozen: set[str]) -> tuple[Generator, list[nn.Parameter]]:
+    """A copy of a generator in which all parameters but the frozen want gradients, and those that do."""
     generator = copy.deepcopy(source).requires_grad_(False)
-    frozen = frozen_names(generator)
     trained = [parameter for name, parameter in generator.named_parameters() if name not in frozen]
     for parameter in trained:
         parameter.requires_grad_(True)
@@ -99,7 +99,7 @@ class Finetune:
         self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
         self.batch, self.total_images = batch, total_images
         self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
-        self.generator, self.trained = unfrozen_copy(begin or source)
+        self.generator, self.trained = unfrozen_copy(begin or source, published_names(source))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {
             "generator": self.generator,

@@ -1,9 +1,10 @@
 """Latent-consistent finetuning where a face's picture in the other domain is known: the world draws every scene in every style.
 
-What is finetuned, and what stays as it is bit for bit, is the same as without partners (domains.finetune). Here every style code has a
-picture that it is to draw, so likeness to it (domains.likeness) takes the place of the adversarial loss alone: a pose or a mouth cannot
-drift. A scene has several codes, of what an encoder finds and of what a mapping makes, and is drawn from each (domains.kinds). The result
-is the moving average of the weights.
+What embeds the latent stays as it is bit for bit, as without partners (domains.finetune). Here every style code has a picture that it is
+to draw, so likeness to it (domains.likeness) takes the place of the adversarial loss alone: a pose or a mouth cannot drift, and so the
+colours of toRGB layers, which are frozen there with their styles, may learn here as well. While they could not, clay was tinted by the
+colour of the hair that its code is of. A scene has several codes, of what an encoder finds and of what a mapping makes, and is drawn from
+each (domains.kinds). The result is the moving average of the weights.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from domains.finetune import unfrozen_copy
+from domains.finetune import embedding_names, unfrozen_copy
 from domains.kinds import Kinds
 from domains.optimisers import parameter_group, set_rates
 from stylespace.generator import Generator
@@ -40,7 +41,7 @@ class Paired:
         ema_images: float = 2000.0,
     ):
         self.kinds, self.pairs, self.batch, self.total_images, self.ema_images = kinds, pairs, batch, total_images, ema_images
-        self.generator, trained = unfrozen_copy(source)
+        self.generator, trained = unfrozen_copy(source, embedding_names(source))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **kinds.modules}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {

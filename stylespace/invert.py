@@ -29,6 +29,26 @@ ELSEWHERE = 0.5
 code of the generator's draws, means something to that generator alone; to others it is blotches of colour."""
 
 
+class Target:
+    """Pictures that are to be drawn, and how far others are from each. features: image → [batch, features], compared relative to the
+    target's length. feature_weight, grain_weight: of these, and of stylespace.grain's loss, beside the picture loss's 1: by that alone what
+    is in doubt comes out blurred."""
+
+    def __init__(
+        self, image: Float[Tensor, "batch 3 height width"], features: Callable[[Tensor], Tensor] | None, feature_weight: float = 0.3,
+        grain_weight: float = 0.3,
+    ):  # fmt: skip
+        self.image, self.features, self.feature_weight, self.grain_weight = image, features, feature_weight, grain_weight
+        with torch.no_grad():
+            self.seen = None if features is None else features(image)
+
+    def losses(self, made: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
+        total = picture_losses(made, self.image) + self.grain_weight * grain_losses(made, self.image)
+        if self.features is not None:
+            total = total + self.feature_weight * _relative_distance(self.features(made), self.seen)
+        return total
+
+
 @dataclass(frozen=True)
 class Inversion:
     """The style code of a picture. elsewhere: that which generators of other domains draw it by. image: what the generator makes of it.
@@ -55,9 +75,8 @@ def invert(
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
-    encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features: image → [batch, features], compared relative to
-    the target's length. grain_weight: of stylespace.grain's loss beside the picture loss's 1: by that alone what is in doubt comes out
-    blurred. on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
+    encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features, feature_weight, grain_weight: see `Target`.
+    on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
     pull_w, pull_offsets: weights of mean squares in deviations of w. Weaker ones come nearer to the picture, and edits in its own domain
     nearer to the truth, but drawn from the same code other domains' photographs lost their eyes.
     """
@@ -66,7 +85,7 @@ def invert(
         raise ValueError(f"the picture has {size} pixels where the generator makes {generator.resolution} px; align it first")
     with torch.no_grad():
         guess = encode(image)
-        target = None if features is None else features(image)
+    target = Target(image, features, feature_weight, grain_weight)
     deviation = _deviation_of_w(generator)
     w = torch.zeros_like(guess, requires_grad=True)
     offsets = torch.zeros(image.shape[0], generator.num_ws, guess.shape[1], device=guess.device, requires_grad=True)
@@ -76,10 +95,7 @@ def invert(
 
     def losses() -> Tensor:
         made = generator.synthesise(generator.styles(w_plus()))
-        total = picture_losses(made, image) + grain_weight * grain_losses(made, image)
-        if features is not None:
-            total = total + feature_weight * _relative_distance(features(made), target)
-        return total + pull_w * w.square().mean(dim=1) + pull_offsets * offsets.square().mean(dim=(1, 2))
+        return target.losses(made) + pull_w * w.square().mean(dim=1) + pull_offsets * offsets.square().mean(dim=(1, 2))
 
     first = round(steps * W_SHARE)
     for variables, rate, start, stop in (([w], RATE_W, 0, first), ([w, offsets], RATE_OFFSETS, first, steps)):

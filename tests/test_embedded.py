@@ -10,7 +10,7 @@ from cddfm.head import build_head
 from cddfm.methods import edit_styles
 from cddfm.metrics import gain
 from cddfm.stack import EMBEDDED, Stack
-from domains.finetune import frozen_names
+from domains.finetune import embedding_names
 
 LIMIT_MEGABYTES = 60
 FACES = 24
@@ -45,7 +45,7 @@ def test_every_network_belongs_to_the_built_in_head(stack):
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_domains_generator_reads_codes_exactly_as_the_portraits_does(stack, domain):
     portrait, adapted = stack.generator.state_dict(), stack.domain(domain).state_dict()
-    assert all(torch.equal(portrait[name], adapted[name]) for name in frozen_names(stack.generator))
+    assert all(torch.equal(portrait[name], adapted[name]) for name in embedding_names(stack.generator))
 
 
 @pytest.mark.parametrize("method", ["cddfm", "stylerig", "linear"])

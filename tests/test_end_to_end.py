@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cddfm.cli import app
 from cddfm.errors import UserError
 from cddfm.stack import EMBEDDED, Stack
-from domains.finetune import frozen_names
+from domains.finetune import embedding_names, published_names
 from stylespace.weights import read_notes
 
 COMMANDS = [
@@ -58,7 +58,7 @@ def test_a_generator_needs_an_estimator_first(tmp_path):
 def test_the_domain_generator_keeps_every_frozen_tensor_bit_for_bit(made):
     stack = Stack(made / "stack")
     portrait, toon = stack.generator.state_dict(), stack.domain("toon").state_dict()
-    frozen = frozen_names(stack.generator)
+    frozen = embedding_names(stack.generator)
     assert all(torch.equal(portrait[name], toon[name]) for name in frozen)
     assert any(not torch.equal(portrait[name], toon[name]) for name in portrait.keys() - frozen)
 
@@ -68,7 +68,7 @@ def test_a_domain_can_be_learned_without_partners(made, tmp_path):
     shutil.copytree(made / "stack", stack)
     run("adapt-domain", "clay", "--preset", "tiny", "--stack", stack, "--work", tmp_path / "work", "--set", "paired=false")
     clay, portrait = Stack(stack).domain("clay").state_dict(), Stack(stack).generator.state_dict()
-    frozen = frozen_names(Stack(stack).generator)
+    frozen = published_names(Stack(stack).generator)
     assert all(torch.equal(portrait[name], clay[name]) for name in frozen)
     assert any(not torch.equal(portrait[name], clay[name]) for name in portrait.keys() - frozen)
 

@@ -56,7 +56,7 @@ def edit(
         typer.Option(help="cddfm, stylerig (as published), linear, base (StyleRig in style space), or a variant such as stylerig-no-edit."),
     ] = "cddfm",
     face: Annotated[int, typer.Option(min=1, help="Which face of the picture, the most prominent being 1.")] = 1,
-    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion.")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps: of the code, then of the generator.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Edit a face that the generator makes up, instead of a picture.")] = None,
     stack: Annotated[Path | None, typer.Option(help="Folder of networks; the embedded ones when left out.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -124,9 +124,10 @@ def _likeness(editor: Editor, source: Path, groups: tuple[str, ...], steps: int)
     from cddfm.edit import Likeness
     from cddfm.images import read_picture, to_tensor
     from cddfm.report import progress_bar
+    from stylespace.embed import code_steps
 
     picture = to_tensor(read_picture(source))
-    with progress_bar(source.name, total=steps) as advance:
+    with progress_bar(source.name, total=code_steps(steps)) as advance:
         found = editor.read(picture, str(source), 1, steps, lambda step, loss: advance(step, {"loss": float(loss)}))
     return Likeness(found, groups)
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from cddfm.evaluation.scores import SMALLEST
 from cddfm.evaluation.sweeps import Ask
+from cddfm.evaluation.truth import Embedded
 from cddfm.evaluation.world_scale import Drawn, Sitters, changed_pictures, kept, scale_plan, to_image
 from cddfm.methods import Method
 from cddfm.stack import Stack
@@ -47,19 +48,19 @@ class DrawnScore:
 
 @torch.no_grad()
 def drawn_changes(
-    stack: Stack, methods: Mapping[str, Method], domain: str, s: Float[Tensor, "sitters style"], people: Sitters, seed: int, cache: Path,
-    drawn: Drawn,
+    stack: Stack, methods: Mapping[str, Method], domain: str, embedded: Embedded, people: Sitters, seed: int, cache: Path, drawn: Drawn,
 ) -> list[DrawnScore]:  # fmt: skip
-    """Every control of `scale_plan` by every method. s: inversions of the first of the people's portraits; domain: of the pictures."""
-    generator, count, device = stack.domain(domain), len(s), s.device
+    """Every control of `scale_plan` by every method. embedded: the first of the people's portraits; domain: of the pictures."""
+    s, draw = embedded.codes.of(domain), embedded.draw(stack, domain)
+    count, device = len(s), s.device
     pixels = kept(cache, people, "unchanged", people.portraits, drawn)
-    portraits, inversions = to_image(pixels[:count], device), generator.synthesise(s)
+    portraits, inversions = to_image(pixels[:count], device), draw(s)
     sums: dict[tuple[str, str, str], Tensor] = {}
     for ask in _asks(people, seed):
         true = _coarse(to_image(changed_pictures(people, ask, pixels, cache, drawn)[:count], device) - portraits)
         asked = ask.deltas[:count].abs().amax(dim=1) > SMALLEST
         for name, method in methods.items():
-            made = _coarse(generator.synthesise(method.edit(s, {ask.attribute: ask.deltas[:count]})) - inversions)
+            made = _coarse(draw(method.edit(s, {ask.attribute: ask.deltas[:count]})) - inversions)
             drawn(count)
             products = [(one * other).sum(dim=1) for one, other in ((made, true), (true, true), (made - true, made - true))]
             row = torch.stack([torch.ones_like(products[0]), *products])[:, asked].double().sum(dim=1)

@@ -12,7 +12,7 @@ from cddfm.evaluation.measure import Counts, Disentangled, disentangle, make_bat
 from cddfm.evaluation.observe import Observer
 from cddfm.evaluation.scores import Measured, Score, measure_sweep
 from cddfm.evaluation.sweeps import edits_of, make_plan, sweeps_of
-from cddfm.evaluation.truth import Example, TrueScore, compare_with_truth, invert_sitters, true_pictures
+from cddfm.evaluation.truth import Example, TrueScore, compare_with_truth, embed_sitters, true_pictures
 from cddfm.evaluation.world_scale import Sitters, scale_plan, true_changes
 from cddfm.methods import Method
 from cddfm.metrics import spread
@@ -22,8 +22,8 @@ from cddfm.stack import Stack
 OURS = "cddfm"
 """The method whose predictor reads the faces and which the goals are for; the last one where it is not among the methods."""
 
-TRUTH_STEPS = 60
-"""Optimisation steps of the inversion of each of the world's portraits."""
+TRUTH_STEPS = 100
+"""Optimisation steps by which each of the world's portraits is embedded."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +114,18 @@ def _compare_with_truth(
     stack: Stack, observer: Observer, methods: Mapping[str, Method], found: Evaluation, sitters: Mapping[str, Sitters],
     scaled: Mapping[str, Sitters], drawn: Callable[[int], None],
 ) -> None:  # fmt: skip
-    """A portrait is inverted once; each domain decodes it. scaled: of whom the world has drawn every change; the sitters come first."""
+    """A portrait is embedded once; each domain decodes it. scaled: of whom the world has drawn every change; the sitters come first."""
     request = found.request
     if not sitters or request.steps is None:
         return
     portraits = Sitters.of(stack.world, found.counts.sitters, "portrait", stack.generator.resolution)
-    codes = invert_sitters(stack, portraits, request.cache, request.steps, drawn)
+    embedded = embed_sitters(stack, portraits, request.cache, request.steps, drawn)
     for domain, people in sitters.items():
-        s = codes.of(domain)
-        scores, examples = compare_with_truth(stack, observer, methods, domain, s, people, request.cache, drawn)
+        scores, examples = compare_with_truth(stack, observer, methods, domain, embedded, people, request.cache, drawn)
         found.truth.extend(scores)
         found.examples.extend(examples)
         if domain in scaled:
-            found.drawn.extend(drawn_changes(stack, methods, domain, s, scaled[domain], request.seed, request.cache, drawn))
+            found.drawn.extend(drawn_changes(stack, methods, domain, embedded, scaled[domain], request.seed, request.cache, drawn))
 
 
 def _world_pictures(scaled: Mapping[str, Sitters], sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,14 @@ from cddfm.evaluation.world_scale import Drawn, Sitters, digest, kept, to_image
 from cddfm.methods import Method
 from cddfm.metrics import average
 from cddfm.stack import Stack
-from domains.registry import ForDomains
-from stylespace.invert import invert
+from domains.registry import SOURCE, ForDomains
+from stylespace.embed import embed
+from stylespace.generator import Generator
 
 TRUE_EDITS = (
     ("yaw", -20.0), ("yaw", 20.0), ("pitch", 12.0), ("mouthSmile", 1.0), ("jawOpen", 1.0), ("browInnerUp", 1.0), ("azimuth", 45.0),
 )  # fmt: skip
 """Controls that the model lacks are left out. Expressions are set to the value, all else changes by it."""
-
-INVERT_BATCH = 8
 
 UNEDITED, NOTHING, INVERSION = "unedited", "nothing", "inversion"
 """The edit that is none; the method that does nothing; the inversion itself, which no edit of it can surpass by much."""
@@ -71,15 +70,37 @@ def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
     return [(f"{name} {value:+g}", ask(sweeps[name], value)) for name, value in TRUE_EDITS if name in sweeps]
 
 
-def invert_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> ForDomains[Tensor]:
-    """Style codes [sitters, style] of the sitters' portraits, which need no aligning, found as the `Editor` finds them."""
+Draw = Callable[[Tensor], Tensor]
+"""Style codes of all sitters, each in its place → their pictures in one domain."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. generators: what draws each as a portrait."""
+
+    codes: ForDomains[Tensor]
+    generators: Sequence[Generator]
+
+    def draw(self, stack: Stack, domain: str) -> Draw:
+        """What codes of all sitters show in a domain."""
+        if domain != SOURCE:
+            return stack.domain(domain).synthesise
+
+        def apart(s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
+            return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
+
+        return apart
+
+
+def embed_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Embedded:
+    """Their portraits, which need no aligning, embedded one by one."""
     images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
-    parts = []
-    for some in images.split(INVERT_BATCH):
-        found = invert(stack.generator, stack.encode, some, steps, stack.estimator.features)
-        parts.append((found.s.detach(), found.elsewhere.detach()))
-        drawn(len(some))
-    return ForDomains(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    found = []
+    for image in images.split(1):
+        found.append(embed(stack.generator, stack.encode, image, steps, stack.estimator.features))
+        drawn(1)
+    own, elsewhere = (torch.cat([getattr(one.inversion, code).detach() for one in found]) for code in ("s", "elsewhere"))
+    return Embedded(ForDomains(own, elsewhere), [one.generator for one in found])
 
 
 @torch.no_grad()
@@ -88,15 +109,15 @@ def compare_with_truth(
     observer: Observer,
     methods: Mapping[str, Method],
     domain: str,
-    s: Float[Tensor, "sitters style"],
+    embedded: Embedded,
     sitters: Sitters,
     cache: Path,
     drawn: Drawn,
 ) -> tuple[list[TrueScore], list[Example]]:
     """Every edit by every method, decoded in the domain, against the world's pictures in the domain's style; with the inversion's own
     likeness to the unedited picture, and what doing nothing would score."""
-    generator, device = stack.domain(domain), sitters.codes.device
-    inversion = generator.synthesise(s)
+    s, draw, device = embedded.codes.of(domain), embedded.draw(stack, domain), sitters.codes.device
+    inversion = draw(s)
     pixels = kept(cache, sitters, "unchanged", sitters.portraits, drawn)
     original = to_image(pixels, device)
     scores = [_true_score(observer, domain, INVERSION, UNEDITED, inversion, original)]
@@ -107,7 +128,7 @@ def compare_with_truth(
         examples.append(Example(domain, "world", name, truth[0]))
         scores.append(_true_score(observer, domain, NOTHING, name, inversion, truth))
         for method, network in methods.items():
-            edited = generator.synthesise(network.edit(s, {ask.attribute: ask.deltas}))
+            edited = draw(network.edit(s, {ask.attribute: ask.deltas}))
             drawn(len(edited))
             scores.append(_true_score(observer, domain, method, name, edited, truth))
             examples.append(Example(domain, method, name, edited[0]))
@@ -122,7 +143,7 @@ def _true_score(observer: Observer, domain: str, method: str, edit: str, made: T
 
 
 def true_pictures(sitters: Sitters, methods: int, inverted: bool) -> int:
-    """Pictures that `compare_with_truth` (and `invert_sitters`) tell of."""
+    """Pictures that `compare_with_truth` (and `embed_sitters`) tell of."""
     count, edits = len(sitters.codes), len(true_asks(sitters))
     return count * (1 + edits * (1 + methods) + (2 if inverted else 0))
 

@@ -21,7 +21,7 @@ from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
-from domains.finetune import Finetune, drawing_like, frozen_names
+from domains.finetune import Finetune, drawing_like, embedding_names, published_names
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
@@ -75,7 +75,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
-    begin = earlier(Path(options.start), options.domain, source).to(device) if options.start else source
+    frozen = (embedding_names if options.paired else published_names)(source)
+    begin = earlier(Path(options.start), options.domain, source, frozen).to(device) if options.start else source
     shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
     torch.manual_seed(options.seed)
@@ -94,7 +95,6 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         lambda path: save_preview(path, preview, source, stage.average), seconds,
     ):  # fmt: skip
         return False
-    frozen = frozen_names(source)
     notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
     save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=frozen)
     return True
@@ -105,10 +105,10 @@ def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
     return join(*(draw_pool(style, count, twins=twins, **shared) for twins in (False, True)))
 
 
-def earlier(folder: Path, domain: str, source: Generator) -> Generator:
+def earlier(folder: Path, domain: str, source: Generator, frozen: set[str]) -> Generator:
     """The source, drawing as the stack's domain of this name does. Raises UserError where that generator has another shape."""
     try:
-        return drawing_like(source, Stack(folder).domain(domain))
+        return drawing_like(source, Stack(folder).domain(domain), frozen)
     except ValueError as error:
         raise UserError(f"the {domain} of {folder} cannot be gone on from: {error}; leave start out to begin from the portraits") from error
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from domains.finetune import Finetune, drawing_like, frozen_names, structure_distance
+from domains.finetune import Finetune, drawing_like, embedding_names, published_names, structure_distance
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 from tests.domains.standins import resumed, run
@@ -33,32 +33,34 @@ def finetuned():
 @pytest.mark.parametrize("which", ["generator", "average"])
 def test_frozen_tensors_are_bit_identical_and_the_others_learned(finetuned, which):
     before, _, stage, _ = finetuned
-    after, frozen = stage.modules[which].state_dict(), frozen_names(stage.generator)
+    after, frozen = stage.modules[which].state_dict(), published_names(stage.generator)
     for name, tensor in after.items():
         assert torch.equal(tensor, before[name]) == (name in frozen), name
 
 
 def test_what_is_frozen(finetuned):
     _, source, _, _ = finetuned
-    frozen = frozen_names(source)
-    assert {"mapping.fc0.weight", "mapping.w_avg", "synthesis.b8.conv0.affine.bias", "synthesis.b4.torgb.weight"} <= frozen
-    learned = source.state_dict().keys() - frozen
+    embedding, published = embedding_names(source), published_names(source)
+    assert {"mapping.fc0.weight", "mapping.w_avg", "synthesis.b8.conv0.affine.bias", "synthesis.b4.torgb.affine.weight"} <= embedding
+    assert published - embedding == {f"synthesis.b{size}.torgb.{part}" for size in (4, 8, 16) for part in ("weight", "bias")}
+    learned = source.state_dict().keys() - published
     assert {"synthesis.b4.const", "synthesis.b8.conv0.weight", "synthesis.b16.conv1.bias", "synthesis.b16.conv1.noise_strength"} <= learned
 
 
 def test_training_can_begin_from_how_an_earlier_generator_drew(finetuned):
     _, _, stage, _ = finetuned
     source = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2)
-    begin, frozen = drawing_like(source, stage.average), frozen_names(source)
+    frozen = published_names(source)
+    begin = drawing_like(source, stage.average, frozen)
     for name, tensor in begin.state_dict().items():
         assert torch.equal(tensor, (source if name in frozen else stage.average).state_dict()[name]), name
     _, fresh = make_stage(begin=begin)
     for which in ("generator", "average"):
         assert all(torch.equal(tensor, begin.state_dict()[name]) for name, tensor in fresh.modules[which].state_dict().items())
     going_on = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2, replicate_from=8)
-    assert drawing_like(going_on, stage.average).arguments == going_on.arguments, "only the border is another"
+    assert drawing_like(going_on, stage.average, frozen).arguments == going_on.arguments, "only the border is another"
     with pytest.raises(ValueError, match="one shape"):
-        drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source)
+        drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source, frozen)
 
 
 def test_one_code_is_one_code_in_both_domains(finetuned):

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from domains.finetune import frozen_names
+from domains.finetune import embedding_names, published_names
 from domains.kinds import KINDS
 from domains.paired import Paired
 from stylespace.generator import Generator
@@ -35,10 +35,11 @@ def test_it_draws_the_partners_and_leaves_the_frozen_alone(source):
     metrics = run(stage, 40)
     for kind in KINDS:
         assert metrics[-1][f"{kind}_picture"] < 0.8 * metrics[0][f"{kind}_picture"]
-    frozen = frozen_names(source)
+    frozen, colours = embedding_names(source), published_names(source) - embedding_names(source)
     for name, tensor in stage.average.state_dict().items():
         assert torch.equal(source.state_dict()[name], before[name])
         assert torch.equal(tensor, before[name]) or name not in frozen
+        assert not torch.equal(tensor, before[name]) or name not in colours, "toRGB layers' colours learn, their styles do not"
     assert all(strength != 0.0 for strength in noise_strengths(stage.average))
 
 

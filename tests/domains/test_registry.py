@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from domains.finetune import frozen_names
+from domains.finetune import embedding_names
 from domains.registry import ForDomains, domain_names, domain_path, load_domain
 from stylespace.generator import Generator
 from stylespace.weights import WeightsError, save_network
@@ -44,7 +44,7 @@ def test_a_missing_source_is_named(tmp_path):
 def test_a_domain_may_leave_out_what_it_shares_with_the_source(folder):
     source = load_domain(folder, "portrait")
     full = load_domain(folder, "toon")
-    frozen = frozen_names(source)
+    frozen = embedding_names(source)
     save_network(domain_path(folder, "toon"), full, without=frozen)
     loaded = load_domain(folder, "toon").state_dict()
     for name, tensor in loaded.items():

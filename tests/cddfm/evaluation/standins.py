@@ -110,13 +110,13 @@ class Faces:
 
 
 def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
-    """The inversion of a picture that spells its code, a little off."""
+    """A picture that spells its code, embedded a little off."""
     s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
-    return SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1)
+    return SimpleNamespace(inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), generator=generator)
 
 
 class SpelledStack(Stack):
-    """What the evaluation asks of a stack; inversions are `spelled_back`."""
+    """What the evaluation asks of a stack; pictures are embedded by `spelled_back`."""
 
     encode, estimator = None, SimpleNamespace(features=None)
 

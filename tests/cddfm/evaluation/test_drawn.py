@@ -29,7 +29,7 @@ def found(stack: SpelledStack, methods: dict[str, Moves]) -> Evaluation:
     """Inversions are off by the same in every number, which is nothing that changes."""
     request = Request(tuple(methods), ("portrait", "toon"), 60, 0, stack.folder, steps=3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(truth, "invert", spelled_back)
+        patch.setattr(truth, "embed", spelled_back)
         return evaluate(stack, methods, request)
 
 

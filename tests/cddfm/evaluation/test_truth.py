@@ -8,7 +8,8 @@ from cddfm.evaluation import truth
 from cddfm.evaluation.picture import true_rows
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation
-from tests.cddfm.evaluation.standins import Moves, SpelledStack, spelled_back
+from domains.registry import ForDomains
+from tests.cddfm.evaluation.standins import Moves, SpelledStack, Speller, spelled_back
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     methods = {"half": Moves(stack.model, 0.5), "cddfm": Moves(stack.model)}
     request = Request(tuple(methods), ("portrait", "toon"), 6, 0, folder, steps=3, scale=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(truth, "invert", spelled_back)
+        patch.setattr(truth, "embed", spelled_back)
         return evaluate(stack, methods, request)
 
 
@@ -38,6 +39,24 @@ def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
     """Their stand-in is twice as far off, beside what eight bits lose of both."""
     own, other = (truth.mean_over_edits(found.truth, domain, "inversion").psnr for domain in ("portrait", "toon"))
     assert 2.0 < own - other < 20 * math.log10(2)
+
+
+def test_portraits_are_drawn_each_by_the_generator_of_its_own(tmp_path: Path) -> None:
+    stack = SpelledStack(tmp_path)
+
+    class Louder(Speller):
+        def __init__(self, times: float):
+            super().__init__(stack.model)
+            self.times = times
+
+        def synthesise(self, s: torch.Tensor) -> torch.Tensor:
+            return self.times * super().synthesise(s)
+
+    s = stack.generator.map(torch.ones(3, stack.generator.z_dim))
+    embedded = truth.Embedded(ForDomains(s, -s), [Louder(times) for times in (1.0, 2.0, 3.0)])
+    expected = torch.tensor([1.0, 2.0, 3.0])[:, None, None, None] * stack.generator.synthesise(s)
+    assert torch.equal(embedded.draw(stack, "portrait")(s), expected)
+    assert embedded.draw(stack, "toon") == stack.domain("toon").synthesise
 
 
 def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:

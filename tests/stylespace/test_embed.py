@@ -1,0 +1,73 @@
+"""What a code does not draw of a picture its generator learns; codes mean what they did, and the generator that was given is left alone."""
+
+import copy
+
+import pytest
+import torch
+
+from stylespace.embed import TUNING_SHARE, code_steps, embed, tune
+from stylespace.encoder import Encoder
+from stylespace.generator import Generator
+from stylespace.invert import invert
+
+
+@pytest.fixture(scope="module")
+def networks():
+    torch.manual_seed(0)
+    generator = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2).requires_grad_(False)
+    return generator, Encoder(16, w_dim=8, width=8, hidden=12).eval().seen
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """Noise: no code draws it."""
+    return torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(6)).clamp(-1, 1)
+
+
+def test_tuning_comes_nearer_than_as_many_steps_of_the_code(networks, picture):
+    generator, encoder = networks
+    found = embed(generator, encoder, picture, 100)
+    assert found.loss < 0.95 * float(invert(generator, encoder, picture, 100).loss)
+    assert torch.equal(found.inversion.s, invert(generator, encoder, picture, code_steps(100)).s)
+
+
+def test_only_what_draws_is_tuned_and_of_a_copy(networks, picture):
+    generator, encoder = networks
+    before = copy.deepcopy(generator.state_dict())
+    own = embed(generator, encoder, picture, 10).generator
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+    changed = {name for name, tensor in own.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {"synthesis.b16.conv0.weight", "synthesis.b4.const", "synthesis.b16.torgb.weight"} <= changed
+    assert not {name for name in changed if ".affine." in name or name.startswith("mapping.") or name.endswith(".noise_const")}
+    assert all(weight.grad is None and not weight.requires_grad for weight in own.parameters())
+
+
+def test_it_is_the_same_every_time_and_tells_of_every_step(networks, picture):
+    generator, encoder = networks
+    steps = []
+    one = embed(generator, encoder, picture, 10, lambda image: image.mean(dim=(2, 3)), lambda step, loss: steps.append(step))
+    other = embed(generator, encoder, picture, 10, lambda image: image.mean(dim=(2, 3)))
+    assert steps == list(range(1, 11))
+    assert one.loss == other.loss
+    assert all(torch.equal(tensor, other.generator.state_dict()[name]) for name, tensor in one.generator.state_dict().items())
+
+
+def test_no_steps_are_the_encoders_code_and_the_generator_as_it_was(networks, picture):
+    generator, encoder = networks
+    found = embed(generator, encoder, picture, 0)
+    assert torch.equal(found.inversion.s, invert(generator, encoder, picture, 0).s)
+    assert found.generator is not generator
+    assert torch.equal(found.generator.synthesise(found.inversion.s), found.inversion.image)
+
+
+def test_gradients_need_not_be_on(networks, picture):
+    generator, encoder = networks
+    s = invert(generator, encoder, picture, 0).s
+    with torch.no_grad():
+        own = tune(generator, s, picture, 5)
+    assert not torch.equal(own.synthesise(s), generator.synthesise(s))
+
+
+def test_the_shares_of_the_steps():
+    assert code_steps(0) == 0
+    assert code_steps(150) + round(150 * TUNING_SHARE) == 150
