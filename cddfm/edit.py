@@ -16,10 +16,10 @@ from cddfm.errors import UserError
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from domains.registry import SOURCE, ForDomains
-from stylespace.embed import code_steps, embed
+from domains.registry import ForDomains
+from stylespace.embed import Learned, code_steps, embed
 from stylespace.generator import Generator
-from stylespace.invert import Inversion, invert
+from stylespace.invert import ELSEWHERE, Inversion, invert
 from stylespace.replay import Replay
 
 INVERSION_STEPS = 150
@@ -36,13 +36,23 @@ class Start:
 
 @dataclass(frozen=True)
 class Face:
-    """starts: of a generated face the same in all domains. generator: what draws it as a portrait; the stack's own, or one that is tuned to
-    the photograph. aligned is absent for a generated face; loss is the inversion's picture loss (nan for a generated face)."""
+    """starts: of a generated face the same in all domains. learned: what the stack's generator learned of a photograph. aligned and learned
+    are absent for a generated face; loss is the inversion's picture loss (nan for a generated face)."""
 
     starts: ForDomains[Start]
-    generator: Generator
+    learned: Learned | None
     aligned: Aligned | None
     loss: float
+
+
+SHARES = ForDomains(1.0, ELSEWHERE)
+"""Of what is learned of a photograph."""
+
+
+def taught(stack: Stack, domain: str, learned: Learned | None) -> Generator:
+    """The generator of a domain, with its share of what was learned of a photograph."""
+    generator = stack.domain(domain)
+    return generator if learned is None else learned.onto(generator, SHARES.of(domain))
 
 
 @dataclass(frozen=True)
@@ -103,8 +113,7 @@ class Editor:
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = embed(stack.generator, stack.encode, image, steps, stack.estimator.features, on_step)
-        self._face = self._found(found.inversion, aligned, found.generator, found.loss)
-        return self._face
+        return self._take(self._found(found.inversion, found.learned, aligned, found.loss))
 
     def read(
         self,
@@ -114,12 +123,12 @@ class Editor:
         steps: int = INVERSION_STEPS,
         on_step: Callable[[int, Tensor], None] | None = None,
     ) -> Face:
-        """A face to take parameters over from; it starts where `set_image` would have it start, with the stack's generator. The one that is
-        edited stays. Calls on_step `code_steps(steps)` times."""
+        """A face to take parameters over from: it starts where `set_image` would have it start, and nothing is learned of it. The one that
+        is edited stays. Calls on_step `code_steps(steps)` times."""
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = invert(stack.generator, stack.encode, image, code_steps(steps), stack.estimator.features, on_step)
-        return self._found(found, aligned, stack.generator, float(found.loss.mean()))
+        return self._found(found, None, aligned, float(found.loss.mean()))
 
     def _aligned(self, picture: Float[Tensor, "1 3 height width"], name: str, face: int) -> Aligned:
         generator, estimator = self.stack.generator, self.stack.estimator
@@ -131,16 +140,21 @@ class Editor:
 
         return align(picture, translation_of, generator.resolution, face, name)
 
-    def _found(self, inversion: Inversion, aligned: Aligned, generator: Generator, loss: float) -> Face:
+    def _found(self, inversion: Inversion, learned: Learned | None, aligned: Aligned, loss: float) -> Face:
         starts = ForDomains(*(self._start(s.detach()) for s in (inversion.s, inversion.elsewhere)))
-        return Face(starts, generator, aligned, loss)
+        return Face(starts, learned, aligned, loss)
+
+    def _take(self, face: Face) -> Face:
+        """The face that is edited next; no generator is as it was for the last."""
+        self._face = face
+        self._replays.clear()
+        return face
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
         start = self._start(generated_styles(self.stack, [seed]))
-        self._face = Face(ForDomains(start, start), self.stack.generator, None, float("nan"))
-        return self._face
+        return self._take(Face(ForDomains(start, start), None, None, float("nan")))
 
     @torch.no_grad()
     def _start(self, s: Float[Tensor, "1 style"]) -> Start:
@@ -162,11 +176,9 @@ class Editor:
         return self._replay(domain).generate_from(s)
 
     def _replay(self, domain: str) -> Replay:
-        generator = self.face.generator if domain == SOURCE else self.stack.domain(check_domain(self.stack, domain))
-        known = self._replays.get(domain)
-        if known is None or known.generator is not generator:
-            self._replays[domain] = known = Replay(generator)
-        return known
+        if domain not in self._replays:
+            self._replays[domain] = Replay(taught(self.stack, check_domain(self.stack, domain), self.face.learned))
+        return self._replays[domain]
 
 
 def deltas_towards(face: Face, changes: Changes, like: Likeness | None, domain: str) -> dict[str, Float[Tensor, "batch size"]]:

@@ -1,16 +1,19 @@
-"""A picture becomes a style code and a generator of its own: first the code is sought, then the generator learns the picture.
+"""A picture becomes a style code, and what a generator learns of it: first the code is sought, then weights that draw the picture by it.
 
 The second is pivotal tuning (Roich et al. 2022, "Pivotal tuning for latent-based editing of real images", ACM TOG 42): what no code of the
 generator's draws, a backdrop, a haircut, this face and not a relative's, is learned by its weights, a little and about this one code, and
 codes that are edited from it keep it. Style affines and the mapping are out of it, so codes mean what they did. Unlike there, nothing else
 is held in place: so few steps leave the edits as they were, and edited pictures come nearer to the true ones (the model card has numbers).
+
+Generators of other domains were finetuned from that one, and its weights still mean much the same to them (Pinkney and Adler 2020,
+"Resolution dependent GAN interpolation", exchange them outright): they take half of the same steps, as they draw by a code from halfway.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -32,11 +35,26 @@ OnStep = Callable[[int, Tensor], None]
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What a generator learned of a picture: by how much each weight has changed."""
+
+    steps: Mapping[str, Tensor]
+
+    @torch.no_grad()
+    def onto(self, generator: Generator, share: float = 1.0) -> Generator:
+        """A copy of a generator of the same tensors with that share of the steps."""
+        taught = copy.deepcopy(generator).requires_grad_(False)
+        for name, step in self.steps.items():
+            taught.synthesis.get_parameter(name).add_(share * step)
+        return taught
+
+
+@dataclass(frozen=True)
 class Embedding:
-    """inversion: by the generator as it was. generator: the picture's own. loss: the picture loss of what that makes of the code."""
+    """inversion: by the generator as it was. loss: the picture loss of what it makes of the code with all that it learned."""
 
     inversion: Inversion
-    generator: Generator
+    learned: Learned
     loss: float
 
 
@@ -49,24 +67,24 @@ def embed(
     generator: Generator, encode: Callable[[Tensor], Tensor], image: Float[Tensor, "1 3 height width"], steps: int = 150,
     features: Features | None = None, on_step: OnStep | None = None,
 ) -> Embedding:  # fmt: skip
-    """Invert one aligned picture in [−1, 1], and tune a copy of the generator to it; arguments are those of `invert`. Same input, same
-    result: nothing is random."""
+    """Invert one aligned picture in [−1, 1], and let the generator learn it; arguments are those of `invert`. Same input, same result:
+    nothing is random."""
     first = code_steps(steps)
     inversion = invert(generator, encode, image, first, features, on_step)
     later = None if on_step is None else lambda step, loss: on_step(first + step, loss)
-    own = tune(generator, inversion.s, image, steps - first, features, later)
+    learned = tune(generator, inversion.s, image, steps - first, features, later)
     with torch.no_grad():
-        return Embedding(inversion, own, float(picture_losses(own.synthesise(inversion.s), image)))
+        return Embedding(inversion, learned, float(picture_losses(learned.onto(generator).synthesise(inversion.s), image)))
 
 
 def tune(
     generator: Generator, s: Float[Tensor, "1 style_dim"], image: Float[Tensor, "1 3 height width"], steps: int,
     features: Features | None = None, on_step: OnStep | None = None,
-) -> Generator:  # fmt: skip
-    """A copy of the generator that draws s as this picture, as nearly as so many steps bring it."""
+) -> Learned:  # fmt: skip
+    """What it takes to draw s as this picture, as nearly as so many steps come. The generator itself stays as it is."""
     own = copy.deepcopy(generator).requires_grad_(False)
-    weights = [weight.requires_grad_(True) for name, weight in own.synthesis.named_parameters() if ".affine." not in name]
-    target, optimizer = Target(image, features), torch.optim.Adam(weights, lr=RATE, betas=(0.9, 0.99))
+    weights = {name: weight.requires_grad_(True) for name, weight in own.synthesis.named_parameters() if ".affine." not in name}
+    target, optimizer = Target(image, features), torch.optim.Adam(weights.values(), lr=RATE, betas=(0.9, 0.99))
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         with torch.enable_grad():
@@ -76,5 +94,4 @@ def tune(
         optimizer.step()
         if on_step is not None:
             on_step(step + 1, loss.detach())
-    optimizer.zero_grad(set_to_none=True)
-    return own.requires_grad_(False)
+    return Learned({name: (weight - generator.synthesis.get_parameter(name)).detach() for name, weight in weights.items()})

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cddfm.edit import taught
 from cddfm.evaluation.likeness import psnr, ssim
 from cddfm.evaluation.observe import RECOGNISERS, Observer
 from cddfm.evaluation.sweeps import Ask, Sweep, make_plan, sweeps_of
@@ -18,9 +19,8 @@ from cddfm.evaluation.world_scale import Drawn, Sitters, digest, kept, to_image
 from cddfm.methods import Method
 from cddfm.metrics import average
 from cddfm.stack import Stack
-from domains.registry import SOURCE, ForDomains
-from stylespace.embed import embed
-from stylespace.generator import Generator
+from domains.registry import ForDomains
+from stylespace.embed import Learned, embed
 
 TRUE_EDITS = (
     ("yaw", -20.0), ("yaw", 20.0), ("pitch", 12.0), ("mouthSmile", 1.0), ("jawOpen", 1.0), ("browInnerUp", 1.0), ("azimuth", 45.0),
@@ -76,18 +76,17 @@ Draw = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Embedded:
-    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. generators: what draws each as a portrait."""
+    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. learned: of each."""
 
     codes: ForDomains[Tensor]
-    generators: Sequence[Generator]
+    learned: Sequence[Learned]
 
     def draw(self, stack: Stack, domain: str) -> Draw:
         """What codes of all sitters show in a domain."""
-        if domain != SOURCE:
-            return stack.domain(domain).synthesise
+        generators = [taught(stack, domain, learned) for learned in self.learned]
 
         def apart(s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
-            return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
+            return torch.cat([own.synthesise(one) for own, one in zip(generators, s.split(1), strict=True)])
 
         return apart
 
@@ -100,7 +99,7 @@ def embed_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn
         found.append(embed(stack.generator, stack.encode, image, steps, stack.estimator.features))
         drawn(1)
     own, elsewhere = (torch.cat([getattr(one.inversion, code).detach() for one in found]) for code in ("s", "elsewhere"))
-    return Embedded(ForDomains(own, elsewhere), [one.generator for one in found])
+    return Embedded(ForDomains(own, elsewhere), [one.learned for one in found])
 
 
 @torch.no_grad()

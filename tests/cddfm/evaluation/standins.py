@@ -13,6 +13,7 @@ from torch import Tensor
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
+from stylespace.embed import Learned
 from stylespace.generator import Generator
 from tests.cddfm.standins import small_model
 
@@ -112,7 +113,7 @@ class Faces:
 def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
     """A picture that spells its code, embedded a little off."""
     s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
-    return SimpleNamespace(inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), generator=generator)
+    return SimpleNamespace(inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), learned=Learned({}))
 
 
 class SpelledStack(Stack):

@@ -1,3 +1,4 @@
+import copy
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cddfm.evaluation.picture import true_rows
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation
 from domains.registry import ForDomains
+from stylespace.embed import Learned
 from tests.cddfm.evaluation.standins import Moves, SpelledStack, Speller, spelled_back
 
 
@@ -41,22 +43,21 @@ def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
     assert 2.0 < own - other < 20 * math.log10(2)
 
 
-def test_portraits_are_drawn_each_by_the_generator_of_its_own(tmp_path: Path) -> None:
+def test_everybody_is_drawn_with_what_was_learned_of_them(tmp_path: Path) -> None:
+    """All of it in portraits, half of it elsewhere."""
+
+    class Louder(Learned):
+        def onto(self, generator: Speller, share: float = 1.0) -> Speller:
+            louder = copy.copy(generator)
+            louder.synthesise = lambda s: (1 + share * self.steps["times"]) * generator.synthesise(s)
+            return louder
+
     stack = SpelledStack(tmp_path)
-
-    class Louder(Speller):
-        def __init__(self, times: float):
-            super().__init__(stack.model)
-            self.times = times
-
-        def synthesise(self, s: torch.Tensor) -> torch.Tensor:
-            return self.times * super().synthesise(s)
-
-    s = stack.generator.map(torch.ones(3, stack.generator.z_dim))
-    embedded = truth.Embedded(ForDomains(s, -s), [Louder(times) for times in (1.0, 2.0, 3.0)])
-    expected = torch.tensor([1.0, 2.0, 3.0])[:, None, None, None] * stack.generator.synthesise(s)
-    assert torch.equal(embedded.draw(stack, "portrait")(s), expected)
-    assert embedded.draw(stack, "toon") == stack.domain("toon").synthesise
+    s, times = stack.generator.map(torch.ones(3, stack.generator.z_dim)), torch.tensor([0.0, 1.0, 2.0])
+    embedded = truth.Embedded(ForDomains(s, -s), [Louder({"times": one}) for one in times])
+    for domain, share in (("portrait", 1.0), ("toon", 0.5)):
+        expected = (1 + share * times)[:, None, None, None] * stack.generator.synthesise(s)
+        assert torch.equal(embedded.draw(stack, domain)(s), expected)
 
 
 def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
