@@ -28,8 +28,8 @@ TRUTH_STEPS = 100
 
 @dataclass(frozen=True)
 class Request:
-    """What to evaluate. cache: folder of the world's pictures, which are drawn once. steps: of inversions of the world's portraits; None
-    leaves the comparison with the world's own answers out. scale: whether the judge is measured on the world's true changes.
+    """What to evaluate. cache: folder of the world's pictures, which are drawn once. steps: by which the world's portraits are embedded;
+    None leaves the comparison with the world's own answers out. scale: whether the judge is measured on the world's true changes.
     distance_images: how many pictures of each kind the Fréchet distance is between; 0 leaves it out."""
 
     methods: Sequence[str]
