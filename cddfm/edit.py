@@ -19,7 +19,7 @@ from cddfm.stack import Stack
 from domains.registry import ForDomains
 from stylespace.embed import Learned, code_steps, embed
 from stylespace.generator import Generator
-from stylespace.invert import ELSEWHERE, Inversion, invert
+from stylespace.invert import Inversion, invert
 from stylespace.replay import Replay
 
 INVERSION_STEPS = 150
@@ -45,14 +45,10 @@ class Face:
     loss: float
 
 
-SHARES = ForDomains(1.0, ELSEWHERE)
-"""Of what is learned of a photograph."""
-
-
 def taught(stack: Stack, domain: str, learned: Learned | None) -> Generator:
     """The generator of a domain, with its share of what was learned of a photograph."""
     generator = stack.domain(domain)
-    return generator if learned is None else learned.onto(generator, SHARES.of(domain))
+    return generator if learned is None else ForDomains(learned.onto, learned.elsewhere).of(domain)(generator)
 
 
 @dataclass(frozen=True)

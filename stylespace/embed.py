@@ -6,7 +6,8 @@ codes that are edited from it keep it. Style affines and the mapping are out of 
 is held in place: so few steps leave the edits as they were, and edited pictures come nearer to the true ones (the model card has numbers).
 
 Generators of other domains were finetuned from that one, and its weights still mean much the same to them (Pinkney and Adler 2020,
-"Resolution dependent GAN interpolation", exchange them outright): they take half of the same steps, as they draw by a code from halfway.
+"Resolution dependent GAN interpolation", exchange them outright): they take half of the same steps, as they draw by a code from halfway,
+but for the colours of toRGB layers, which are a domain's own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylespace.generator import Generator
-from stylespace.invert import Inversion, Target, invert
+from stylespace.invert import ELSEWHERE, Inversion, Target, invert
 from stylespace.objectives import picture_losses
 
 TUNING_SHARE = 0.4
@@ -40,13 +41,21 @@ class Learned:
 
     steps: Mapping[str, Tensor]
 
-    @torch.no_grad()
-    def onto(self, generator: Generator, share: float = 1.0) -> Generator:
-        """A copy of a generator of the same tensors with that share of the steps."""
-        taught = copy.deepcopy(generator).requires_grad_(False)
-        for name, step in self.steps.items():
-            taught.synthesis.get_parameter(name).add_(share * step)
-        return taught
+    def onto(self, generator: Generator) -> Generator:
+        """A copy of the generator that learned it, with all that it learned."""
+        return _moved(generator, self.steps, 1.0)
+
+    def elsewhere(self, generator: Generator) -> Generator:
+        """A copy of another domain's generator, `ELSEWHERE` of the way in all but colours."""
+        return _moved(generator, {name: step for name, step in self.steps.items() if ".torgb." not in name}, ELSEWHERE)
+
+
+@torch.no_grad()
+def _moved(generator: Generator, steps: Mapping[str, Tensor], share: float) -> Generator:
+    moved = copy.deepcopy(generator).requires_grad_(False)
+    for name, step in steps.items():
+        moved.synthesis.get_parameter(name).add_(share * step)
+    return moved
 
 
 @dataclass(frozen=True)

@@ -52,14 +52,14 @@ def test_it_is_the_same_every_time_and_tells_of_every_step(networks, picture):
     assert all(torch.equal(step, other.learned.steps[name]) for name, step in one.learned.steps.items())
 
 
-def test_others_take_a_share(networks, picture):
+def test_others_take_half_and_keep_their_colours(networks, picture):
     generator, encoder = networks
     learned = embed(generator, encoder, picture, 10).learned
     torch.manual_seed(1)
     other = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2)
-    before, half = other.state_dict(), learned.onto(other, 0.5).state_dict()
-    for name, tensor in half.items():
-        step = learned.steps.get(name.removeprefix("synthesis."), torch.zeros(()))
+    before, after = other.state_dict(), learned.elsewhere(other).state_dict()
+    for name, tensor in after.items():
+        step = torch.zeros(()) if ".torgb." in name else learned.steps.get(name.removeprefix("synthesis."), torch.zeros(()))
         torch.testing.assert_close(tensor, before[name] + 0.5 * step)
 
 

@@ -44,10 +44,16 @@ def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
 
 
 def test_everybody_is_drawn_with_what_was_learned_of_them(tmp_path: Path) -> None:
-    """All of it in portraits, half of it elsewhere."""
+    """All of it in portraits, less of it elsewhere."""
 
     class Louder(Learned):
-        def onto(self, generator: Speller, share: float = 1.0) -> Speller:
+        def onto(self, generator: Speller) -> Speller:
+            return self.louder(generator, 1.0)
+
+        def elsewhere(self, generator: Speller) -> Speller:
+            return self.louder(generator, 0.5)
+
+        def louder(self, generator: Speller, share: float) -> Speller:
             louder = copy.copy(generator)
             louder.synthesise = lambda s: (1 + share * self.steps["times"]) * generator.synthesise(s)
             return louder
