@@ -80,8 +80,10 @@ class Finetune:
 
     begin: the copy, if it is to draw as an earlier one did (`drawing_like`). gamma: R1 weight (× 0.5, lazy). keep: weight of
     `structure_distance` between what source and copy make of the same s; a small help against drifting poses, 0 switches it off.
-    ema_images: half-life of the moving average in images. `modules["average"]` is the result.
+    ema_images: half-life of the moving average in images. `modules["average"]` is the result; `frozen` names what is the source's in it.
     """
+
+    frozen = staticmethod(published_names)
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class Finetune:
         self.source, self.discriminator, self.reals = source.requires_grad_(False), discriminator, reals
         self.batch, self.total_images = batch, total_images
         self.gamma, self.keep, self.ema_images = gamma, keep, ema_images
-        self.generator, self.trained = unfrozen_copy(begin or source, published_names(source))
+        self.generator, self.trained = unfrozen_copy(begin or source, self.frozen(source))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {
             "generator": self.generator,

@@ -28,7 +28,10 @@ same faces [count, 3, resolution, resolution]."""
 
 
 class Paired:
-    """See the module; `modules["average"]` is the result. rate: Adam's learning rate. ema_images: half-life of the average in images."""
+    """See the module; `modules["average"]` is the result, and `frozen` names what is the source's in it. rate: Adam's learning rate.
+    ema_images: half-life of the average in images."""
+
+    frozen = staticmethod(embedding_names)
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class Paired:
         ema_images: float = 2000.0,
     ):
         self.kinds, self.pairs, self.batch, self.total_images, self.ema_images = kinds, pairs, batch, total_images, ema_images
-        self.generator, trained = unfrozen_copy(source, embedding_names(source))
+        self.generator, trained = unfrozen_copy(source, self.frozen(source))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.modules: Mapping[str, nn.Module] = {"generator": self.generator, "average": self.average, **kinds.modules}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {

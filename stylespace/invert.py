@@ -29,23 +29,25 @@ ELSEWHERE = 0.5
 code of the generator's draws, means something to that generator alone; to others it is blotches of colour."""
 
 
+FEATURE_WEIGHT, GRAIN_WEIGHT = 0.3, 0.3
+"""Of features and of stylespace.grain's loss beside the picture loss's 1."""
+
+
 class Target:
     """Pictures that are to be drawn, and how far others are from each. features: image → [batch, features], compared relative to the
-    target's length. feature_weight, grain_weight: of these, and of stylespace.grain's loss, beside the picture loss's 1: by that alone what
-    is in doubt comes out blurred."""
+    target's length. grain_weight: without grain what is in doubt comes out blurred."""
 
     def __init__(
-        self, image: Float[Tensor, "batch 3 height width"], features: Callable[[Tensor], Tensor] | None, feature_weight: float = 0.3,
-        grain_weight: float = 0.3,
-    ):  # fmt: skip
-        self.image, self.features, self.feature_weight, self.grain_weight = image, features, feature_weight, grain_weight
+        self, image: Float[Tensor, "batch 3 height width"], features: Callable[[Tensor], Tensor] | None, grain_weight: float = GRAIN_WEIGHT
+    ):
+        self.image, self.features, self.grain_weight = image, features, grain_weight
         with torch.no_grad():
             self.seen = None if features is None else features(image)
 
     def losses(self, made: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, " batch"]:
         total = picture_losses(made, self.image) + self.grain_weight * grain_losses(made, self.image)
         if self.features is not None:
-            total = total + self.feature_weight * _relative_distance(self.features(made), self.seen)
+            total = total + FEATURE_WEIGHT * _relative_distance(self.features(made), self.seen)
         return total
 
 
@@ -68,24 +70,23 @@ def invert(
     steps: int = 150,
     features: Callable[[Tensor], Tensor] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
-    feature_weight: float = 0.3,
-    grain_weight: float = 0.3,
+    grain_weight: float = GRAIN_WEIGHT,
     pull_w: float = 0.1,
     pull_offsets: float = 1.0,
 ) -> Inversion:
     """Invert aligned pictures in [−1, 1]; every picture is treated as if it were alone. Same input, same code: nothing is random.
 
-    encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features, feature_weight, grain_weight: see `Target`.
-    on_step: called with the number of steps done and the mean loss (a tensor; reading it waits for the device).
-    pull_w, pull_offsets: weights of mean squares in deviations of w. Weaker ones come nearer to the picture, and edits in its own domain
-    nearer to the truth, but drawn from the same code other domains' photographs lost their eyes.
+    encode: pictures → w [batch, w_dim], the guess that is returned for 0 steps. features, grain_weight: see `Target`. on_step: called
+    with the number of steps done and the mean loss (a tensor; reading it waits for the device). pull_w, pull_offsets: weights of mean
+    squares in deviations of w. A tenth of them comes hardly nearer to the picture, and edits hardly nearer to the truth; other domains'
+    photographs lost their eyes by it.
     """
     if image.shape[2:] != (generator.resolution, generator.resolution):
         size = "×".join(str(side) for side in image.shape[2:])
         raise ValueError(f"the picture has {size} pixels where the generator makes {generator.resolution} px; align it first")
     with torch.no_grad():
         guess = encode(image)
-    target = Target(image, features, feature_weight, grain_weight)
+    target = Target(image, features, grain_weight)
     deviation = _deviation_of_w(generator)
     w = torch.zeros_like(guess, requires_grad=True)
     offsets = torch.zeros(image.shape[0], generator.num_ws, guess.shape[1], device=guess.device, requires_grad=True)

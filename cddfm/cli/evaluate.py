@@ -27,7 +27,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for evaluation.json, .md and .png; the stack's when left out.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion of each of the world's portraits.")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps by which each of the world's portraits is embedded.")] = None,
     world: Annotated[
         bool,
         typer.Option("--world/--no-world", help="Whether the world draws true answers, and sets for the Fréchet distance (minutes, once)."),
@@ -114,7 +114,7 @@ def _methods(stack: Stack, names: list[str]) -> dict[str, Any]:
 
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="The sheet: .png, .jpg or .webp.")] = Path("demo.png"),
-    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps of the inversion.")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Optimisation steps: of the code, then of the generator.")] = None,
     stack: StackFolder = None,
     device: Device = "auto",
 ) -> None:

@@ -21,7 +21,7 @@ from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
-from domains.finetune import Finetune, drawing_like, embedding_names, published_names
+from domains.finetune import Finetune, drawing_like
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
@@ -75,7 +75,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if options.domain not in targets:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
     source = stack.generator
-    frozen = (embedding_names if options.paired else published_names)(source)
+    frozen = (Paired if options.paired else Finetune).frozen(source)
     begin = earlier(Path(options.start), options.domain, source, frozen).to(device) if options.start else source
     shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
