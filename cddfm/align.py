@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from skimage import data
 from skimage.exposure import equalize_adapthist
 from skimage.feature import Cascade
 from torch import Tensor
+from torch.nn import functional
 
 from cddfm.camera import Camera
 from cddfm.errors import UserError
@@ -24,6 +26,12 @@ TranslationOf = Callable[[Float[Tensor, "batch 3 height width"]], Float[Tensor, 
 
 WORKING_SIDES = (480, 960)
 """Longer side of the picture that the cascade searches, in pixels; the second finds faces that are small in the picture."""
+
+LARGEST_SIDE = 2048
+"""Pixels a side that a crop keeps of a picture."""
+
+FEATHER = 0.16
+"""Share of half a crop's side over which what is pasted fades."""
 
 LARGEST_ZOOM = 4
 """A small picture is enlarged at most by this factor; the cascade finds faces in blurred noise beyond it."""
@@ -67,9 +75,11 @@ class Box:
 
 @dataclass(frozen=True)
 class Aligned:
-    """The crop in [−1, 1], the square of the picture that it shows, and the translation (cm) that the estimator still sees in it."""
+    """The crop in [−1, 1], the same as sharp as the picture has it (up to `LARGEST_SIDE`), the square of the picture that both show, and
+    the translation (cm) that the estimator still sees in it."""
 
     image: Float[Tensor, "1 3 side side"]
+    sharp: Float[Tensor, "1 3 height height"]
     box: Box
     residual: Float[Tensor, 3]
 
@@ -91,7 +101,8 @@ def align(
         raise UserError(f"face {face} was asked for, but {len(faces)} found in {name}; choose 1 to {len(faces)}")
     start = _box_of(faces[face - 1])
     box, residual = _refine(source, start, translation_of, resolution)
-    return Aligned(crop(source, box, resolution), box, residual)
+    own = max(resolution, min(round(2 * box.half), LARGEST_SIDE))
+    return Aligned(crop(source, box, resolution), crop(source, box, own), box, residual)
 
 
 def _box_of(face: Face) -> Box:
@@ -136,6 +147,22 @@ def crop(picture: Image.Image, box: Box, resolution: int) -> Float[Tensor, "1 3 
         left, right, top, bottom = left + pads[0], right + pads[0], top + pads[1], bottom + pads[1]
     area = (max(left, 0.0), max(top, 0.0), min(right, picture.width), min(bottom, picture.height))
     return to_tensor(picture.resize((resolution, resolution), Image.Resampling.BICUBIC, box=area))
+
+
+def paste(picture: Image.Image, aligned: Aligned, edited: Float[Tensor, "1 3 height height"]) -> Image.Image:
+    """The whole picture with what an edit has changed of its crop `aligned.sharp`; less and less of it towards the crop's edges, so that no
+    seam shows. What the edit left alone stays as it is, bit for bit."""
+    box = aligned.box
+    left, top = max(0, math.floor(box.x - box.half)), max(0, math.floor(box.y - box.half))
+    right, bottom = min(picture.width, math.ceil(box.x + box.half)), min(picture.height, math.ceil(box.y + box.half))
+    across, down = (torch.arange(left, right) + 0.5 - box.x) / box.half, (torch.arange(top, bottom) + 0.5 - box.y) / box.half
+    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None]
+    change = functional.grid_sample((edited - aligned.sharp).cpu(), grid, mode="bicubic", padding_mode="border", align_corners=False)
+    inside = ((1 - grid.abs().amax(dim=-1)) / FEATHER).clamp(0, 1)
+    pasted = picture.convert("RGB")
+    own = to_tensor(pasted.crop((left, top, right, bottom)))
+    pasted.paste(to_picture(own + inside.unsqueeze(1) * change), (left, top))
+    return pasted
 
 
 def find_faces(picture: Image.Image) -> list[Face]:

@@ -33,7 +33,7 @@ def draw_demo(stack: Stack, steps: int = INVERSION_STEPS) -> Image.Image:
         )
     yaws = [_changes(editor.controls, (("yaw", "pose", value),)) for value in YAWS]
     edits = [_changes(editor.controls, edit) for edit in EDITS]
-    start = [Cell(photo, "photograph"), Cell(face.aligned.image, "aligned"), Cell(editor.inversion(), "inversion", marked=True)]
+    start = [Cell(photo, "photograph"), Cell(face.aligned.sharp, "aligned"), Cell(editor.inversion(), "inversion", marked=True)]
     rows = []
     for domain in stack.domains():
         rows.append(Row([_cell(editor, changes, domain) for changes in yaws], domain, "turning the head"))

@@ -1,4 +1,5 @@
-"""The editor: one picture in (align, embed: seconds), any number of edits out (one pass through small networks and a generator)."""
+"""The editor: one picture in (align, embed: seconds), any number of edits out: one pass through small networks and a generator, and of a
+photograph what it need not draw is the photograph's own (cddfm.compose)."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cddfm.align import Aligned, align
+from cddfm.compose import Photograph, compose
 from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from domains.registry import ForDomains
+from domains.registry import SOURCE, ForDomains
 from stylespace.embed import Learned, code_steps, embed
 from stylespace.generator import Generator
 from stylespace.invert import Inversion, invert
@@ -36,13 +38,15 @@ class Start:
 
 @dataclass(frozen=True)
 class Face:
-    """starts: of a generated face the same in all domains. learned: what the stack's generator learned of a photograph. aligned and learned
-    are absent for a generated face; loss is the inversion's picture loss (nan for a generated face)."""
+    """starts: of a generated face the same in all domains. learned: what the stack's generator learned of a photograph. aligned: how it
+    lies in its picture. photograph: what its edits are composed of. Of a generated face there are starts alone, and of one that was only
+    read neither learned nor photograph. loss: the inversion's picture loss, nan for a generated face."""
 
     starts: ForDomains[Start]
-    learned: Learned | None
-    aligned: Aligned | None
-    loss: float
+    learned: Learned | None = None
+    aligned: Aligned | None = None
+    photograph: Photograph | None = None
+    loss: float = float("nan")
 
 
 def taught(stack: Stack, domain: str, learned: Learned | None) -> Generator:
@@ -76,7 +80,8 @@ def parse_taken(text: str) -> tuple[str, ...]:
 class Editor:
     """Edits one face at a time with the networks of a stack, on the stack's device.
 
-    `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing returns `inversion()` exactly.
+    `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing is the photograph but for rounding; of a
+    generated face, or in another domain, it is `inversion()` exactly.
     """
 
     def __init__(self, stack: Stack):
@@ -109,7 +114,9 @@ class Editor:
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = embed(stack.generator, stack.encode, image, steps, stack.estimator.features, on_step)
-        return self._take(self._found(found.inversion, found.learned, aligned, found.loss))
+        starts = self._starts(found.inversion)
+        photograph = Photograph(aligned.sharp.to(image.device), found.drawn, starts.own.params)
+        return self._take(Face(starts, found.learned, aligned, photograph, found.loss))
 
     def read(
         self,
@@ -124,7 +131,7 @@ class Editor:
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = invert(stack.generator, stack.encode, image, code_steps(steps), stack.estimator.features, on_step)
-        return self._found(found, None, aligned, float(found.loss.mean()))
+        return Face(self._starts(found), aligned=aligned, loss=float(found.loss.mean()))
 
     def _aligned(self, picture: Float[Tensor, "1 3 height width"], name: str, face: int) -> Aligned:
         generator, estimator = self.stack.generator, self.stack.estimator
@@ -136,9 +143,8 @@ class Editor:
 
         return align(picture, translation_of, generator.resolution, face, name)
 
-    def _found(self, inversion: Inversion, learned: Learned | None, aligned: Aligned, loss: float) -> Face:
-        starts = ForDomains(*(self._start(s.detach()) for s in (inversion.s, inversion.elsewhere)))
-        return Face(starts, learned, aligned, loss)
+    def _starts(self, inversion: Inversion) -> ForDomains[Start]:
+        return ForDomains(*(self._start(s.detach()) for s in (inversion.s, inversion.elsewhere)))
 
     def _take(self, face: Face) -> Face:
         """The face that is edited next; no generator is as it was for the last."""
@@ -150,25 +156,35 @@ class Editor:
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
         start = self._start(generated_styles(self.stack, [seed]))
-        return self._take(Face(ForDomains(start, start), None, None, float("nan")))
+        return self._take(Face(ForDomains(start, start)))
 
     @torch.no_grad()
     def _start(self, s: Float[Tensor, "1 style"]) -> Start:
         return Start(s, self.stack.editor.predict(s))
 
-    def inversion(self, domain: str = "portrait") -> Float[Tensor, "1 3 side side"]:
-        """The face as it is, decoded by a domain's generator."""
-        return self.edit(Changes(), domain)
+    def inversion(self, domain: str = SOURCE) -> Float[Tensor, "1 3 side side"]:
+        """The face as it is, as a domain's generator draws it."""
+        return self._draw(self.face.starts.of(domain).s, domain)
 
     @torch.no_grad()
     def edit(
-        self, changes: Changes, domain: str = "portrait", method: str = "cddfm", like: Likeness | None = None
-    ) -> Float[Tensor, "1 3 side side"]:
-        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again.
+        self, changes: Changes, domain: str = SOURCE, method: str = "cddfm", like: Likeness | None = None
+    ) -> Float[Tensor, "1 3 height height"]:
+        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again. Where that is
+        a photograph's own domain, the photograph with these changes, as sharp as it is itself (`Aligned.sharp`).
 
         like: first take over another face's parameters; the changes start from there.
         """
-        s = edit_styles(self.stack, self.face.starts.of(domain).s, deltas_towards(self.face, changes, like, domain), method)
+        start, photograph = self.face.starts.of(domain), self.face.photograph
+        deltas = deltas_towards(self.face, changes, like, domain)
+        drawn = self._draw(edit_styles(self.stack, start.s, deltas, method), domain)
+        if photograph is None or domain != SOURCE:
+            return drawn
+        after = {group: getattr(start.params, group) + delta for group, delta in deltas.items()}
+        return compose(photograph, drawn, start.params.replace(**after), self.stack.model)
+
+    @torch.no_grad()
+    def _draw(self, s: Float[Tensor, "1 style"], domain: str) -> Float[Tensor, "1 3 side side"]:
         return self._replay(domain).generate_from(s)
 
     def _replay(self, domain: str) -> Replay:

@@ -22,6 +22,9 @@ READABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 
 WRITABLE = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in brightness (Rec. 601)."""
+
 MIN_SIDE = 32
 """Pixels; nothing smaller can show a face that anything here would find."""
 
@@ -90,6 +93,11 @@ def to_tensor(picture: Image.Image) -> Float[Tensor, "1 3 height width"]:
 def eight_bit(images: Float[Tensor, "*batch 3 height width"]) -> UInt8[Tensor, "*batch 3 height width"]:
     """[−1, 1] → 0 to 255; what lies beyond is cut off."""
     return ((images + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def brightness(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    """Of sRGB pictures in [−1, 1], what lies beyond cut off: 0 to 1, in the sRGB curve (Rec. 601)."""
+    return ((images.clamp(-1, 1) + 1) / 2 * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def to_picture(image: Float[Tensor, "1 3 height width"] | Float[Tensor, "3 height width"]) -> Image.Image:

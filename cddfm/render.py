@@ -99,13 +99,13 @@ def render(
         mask, colour = functional.avg_pool2d(mask, supersample), functional.avg_pool2d(colour, supersample)
     image = to_srgb(colour / mask.clamp(min=1e-6))
     points = _landmarks(model, params, camera)
-    visible = seen_landmarks(points, fragments.depth)
+    visible = seen_points(points, fragments.depth)
     depth, facing = fragments.depth[:, ::supersample, ::supersample], normals[:, ::supersample, ::supersample]
     return Rendering(image, mask, points[..., :2], depth, facing.permute(0, 3, 1, 2), visible)
 
 
 @torch.no_grad()
-def seen_landmarks(
+def seen_points(
     points: Float[Tensor, "batch points 3"], depth: Float[Tensor, "batch height width"], margin: float = HIDDEN
 ) -> Bool[Tensor, "batch points"]:
     """Which points (ndc x, ndc y, depth) lie in the picture and, at one of the four pixels around them at least, not behind its surface."""

@@ -34,6 +34,7 @@ class Wish:
     method: str
     like: Likeness | None
     grid: bool
+    whole: bool
     face: int
     steps: int
 
@@ -51,6 +52,7 @@ def edit(
     domain: Annotated[str, typer.Option(help="Which generator draws: portrait, toon, ...")] = "portrait",
     sweep: Annotated[str | None, typer.Option(metavar="NAME=FIRST:LAST:COUNT", help="A row of edits, e.g. yaw=-30:30:7.")] = None,
     grid: Annotated[bool, typer.Option("--grid", help="Write a sheet: before, after, and what lies between.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Write the whole photograph, the edited face in its place.")] = False,
     method: Annotated[
         str,
         typer.Option(help="cddfm, stylerig (as published), linear, base (StyleRig in style space), or a variant such as stylerig-no-edit."),
@@ -69,6 +71,7 @@ def edit(
     from cddfm.edit import INVERSION_STEPS, Editor, parse_taken
     from cddfm.errors import UserError
     from cddfm.stack import Stack
+    from domains.registry import SOURCE
 
     if (seed is None) == (not images):
         raise UserError("give pictures to edit, or --seed for a generated face; one of the two")
@@ -76,6 +79,8 @@ def edit(
         raise UserError("name the output with -o, such as -o out.png")
     if take is not None and like is None:
         raise UserError(f"--take {take} needs the picture to take it from: --like other.jpg")
+    if whole and (seed is not None or grid or sweep is not None or domain != SOURCE):
+        raise UserError("--whole is one photograph edited as a portrait; leave out --whole, or --seed, --grid, --sweep and --domain")
     taken = parse_taken("pose,expression,light" if take is None else take)
     tasks = [Task(seed, out)] if seed is not None else plan(images or [], out)
     check_outputs(tasks, like)
@@ -86,7 +91,7 @@ def edit(
     editor.prepare(domain, method)
     count = INVERSION_STEPS if steps is None else steps
     likeness = None if like is None else _likeness(editor, like, taken, count)
-    wish = Wish(changes, swept, domain, method, likeness, grid, face, count)
+    wish = Wish(changes, swept, domain, method, likeness, grid, whole, face, count)
     _run(editor, tasks, wish, skip_existing, as_json)
 
 
@@ -160,6 +165,7 @@ def _run(editor: Editor, tasks: Sequence[Task], wish: Wish, skip_existing: bool,
 
 
 def _one(editor: Editor, task: Task, wish: Wish) -> dict[str, object]:
+    from cddfm.align import paste
     from cddfm.images import read_picture, to_picture, to_tensor, write_picture
 
     if isinstance(task.source, int):
@@ -171,7 +177,8 @@ def _one(editor: Editor, task: Task, wish: Wish) -> dict[str, object]:
     if wish.grid or wish.sweep is not None:
         picture = _sheet(editor, original, wish)
     else:
-        picture = to_picture(editor.edit(wish.changes, wish.domain, wish.method, wish.like))
+        edited = editor.edit(wish.changes, wish.domain, wish.method, wish.like)
+        picture = paste(original, editor.face.aligned, edited) if wish.whole else to_picture(edited)
     write_picture(task.out, picture)
     return {} if original is None else {"inversion_loss": editor.face.loss}
 
@@ -194,12 +201,12 @@ def _sheet(editor: Editor, original: Image.Image | None, wish: Wish) -> Image.Im
         return draw_sheet([Row(after)])
     aligned = editor.face.aligned
     before = [Cell(original, "photograph")] if original is not None else []
-    before += [Cell(aligned.image, "aligned")] if aligned is not None else []
+    before += [Cell(aligned.sharp, "aligned")] if aligned is not None else []
     before.append(Cell(editor.inversion(), "inversion" if aligned is not None else "generated", marked=True))
     if wish.domain != "portrait":
         before.append(Cell(editor.inversion(wish.domain), wish.domain, marked=True))
     if wish.like is not None and wish.like.other.aligned is not None:
-        before.append(Cell(wish.like.other.aligned.image, "the other"))
+        before.append(Cell(wish.like.other.aligned.sharp, "the other"))
     if len(after) == 1:
         return draw_sheet([Row([*before, *after])])
     return draw_sheet([Row(before, "Before"), Row(after, "After")])

@@ -8,7 +8,7 @@ inversion itself is in both of its pictures, and counts little.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,17 @@ def drawn_changes(
     stack: Stack, methods: Mapping[str, Method], domain: str, embedded: Embedded, people: Sitters, seed: int, cache: Path, drawn: Drawn,
 ) -> list[DrawnScore]:  # fmt: skip
     """Every control of `scale_plan` by every method. embedded: the first of the people's portraits; domain: of the pictures."""
-    s, draw = embedded.codes.of(domain), embedded.draw(stack, domain)
-    count, device = len(s), s.device
+    seated = embedded.seat(stack, domain)
+    count, device = len(seated.s), seated.s.device
     pixels = kept(cache, people, "unchanged", people.portraits, drawn)
-    portraits, inversions = to_image(pixels[:count], device), draw(s)
+    portraits = to_image(pixels[:count], device)
     sums: dict[tuple[str, str, str], Tensor] = {}
     for ask in _asks(people, seed):
         true = _coarse(to_image(changed_pictures(people, ask, pixels, cache, drawn)[:count], device) - portraits)
         asked = ask.deltas[:count].abs().amax(dim=1) > SMALLEST
         for name, method in methods.items():
-            made = _coarse(draw(method.edit(s, {ask.attribute: ask.deltas[:count]})) - inversions)
+            edited = seated.draw(method.edit(seated.s, {ask.attribute: ask.deltas[:count]}))
+            made = _coarse(seated.compose(edited, replace(ask, deltas=ask.deltas[:count])) - seated.unedited)
             drawn(count)
             products = [(one * other).sum(dim=1) for one, other in ((made, true), (true, true), (made - true, made - true))]
             row = torch.stack([torch.ones_like(products[0]), *products])[:, asked].double().sum(dim=1)

@@ -8,13 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from cddfm.camera import Camera, place
+from cddfm.images import brightness
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.render import skin_mesh
+from cddfm.smooth import smooth
 from cuda_ops.rasterize import rasterize
-
-LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in brightness (Rec. 601)."""
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5
 """Pixels: the Gaussian window of Wang et al. 2004."""
@@ -33,29 +32,14 @@ def psnr(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 hei
 
 def ssim_map(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
     """Structural similarity of brightness at every pixel (Wang et al. 2004), edges mirrored; pictures in [−1, 1]."""
-    weights = a.new_tensor(LUMA).view(1, 3, 1, 1)
-    x, y = (((image.clamp(-1, 1) + 1) / 2 * weights).sum(dim=1, keepdim=True) for image in (a, b))
-    blurred = _blur(torch.cat([x, y, x * x, y * y, x * y], dim=1))
+    x, y = brightness(a), brightness(b)
+    blurred = smooth(torch.cat([x, y, x * x, y * y, x * y], dim=1), SSIM_SIGMA, SSIM_RADIUS)
     mean_x, mean_y, square_x, square_y, product = blurred.split(1, dim=1)
     first, second = SSIM_CONSTANTS
     covariance = product - mean_x * mean_y
     variances = square_x - mean_x**2 + square_y - mean_y**2
     likeness = (2 * mean_x * mean_y + first) * (2 * covariance + second)
     return likeness / ((mean_x**2 + mean_y**2 + first) * (variances + second))
-
-
-def _blur(planes: Float[Tensor, "batch planes height width"]) -> Float[Tensor, "batch planes height width"]:
-    """By the window along both axes, as products with matrices: many times faster than convolutions of one channel."""
-    rows, columns = (_window(size).to(planes) for size in planes.shape[2:])
-    return rows @ planes @ columns.T
-
-
-def _window(size: int) -> Float[Tensor, "size size"]:
-    """What each place takes of every other place."""
-    steps = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, dtype=torch.float32)
-    window = torch.exp(-(steps**2) / (2 * SSIM_SIGMA**2))
-    impulses = functional.pad(torch.eye(size)[:, None], [SSIM_RADIUS] * 2, mode="reflect")
-    return functional.conv1d(impulses, (window / window.sum()).view(1, 1, -1))[:, 0].T
 
 
 def ssim(

@@ -119,7 +119,8 @@ def _compare_with_truth(
     if not sitters or request.steps is None:
         return
     portraits = Sitters.of(stack.world, found.counts.sitters, "portrait", stack.generator.resolution)
-    embedded = embed_sitters(stack, portraits, request.cache, request.steps, drawn)
+    reader = methods[ours_of(list(methods))]
+    embedded = embed_sitters(stack, reader, portraits, request.cache, request.steps, drawn)
     for domain, people in sitters.items():
         scores, examples = compare_with_truth(stack, observer, methods, domain, embedded, people, request.cache, drawn)
         found.truth.extend(scores)

@@ -13,7 +13,7 @@ from statistics import fmean, median
 from cddfm.evaluation.goals import goals
 from cddfm.evaluation.run import Evaluation, ours_of
 from cddfm.evaluation.scores import Score
-from cddfm.evaluation.truth import INVERSION, NOTHING, mean_over_edits
+from cddfm.evaluation.truth import ALONE, INVERSION, NOTHING, mean_over_edits
 from cddfm.params import ATTRIBUTES
 from cddfm.report import show_table, table_cell
 from stylespace.weights import write_atomically
@@ -134,7 +134,7 @@ def _truth(found: Evaluation) -> Table:
     rows: list[Cells] = []
     breaks = []
     for domain in dict.fromkeys(score.domain for score in found.truth):
-        for method in (NOTHING, *found.request.methods, INVERSION):
+        for method in (NOTHING, *(name + kind for name in found.request.methods for kind in ("", ALONE)), INVERSION):
             row = mean_over_edits(found.truth, domain, method)
             if row is not None:
                 rows.append((domain, method, row.edit, row.psnr, row.ssim, row.identity["identity"], row.identity["identity_trained"]))

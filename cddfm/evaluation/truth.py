@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cddfm.compose import Photograph, compose
 from cddfm.edit import taught
 from cddfm.evaluation.likeness import psnr, ssim
 from cddfm.evaluation.observe import RECOGNISERS, Observer
 from cddfm.evaluation.sweeps import Ask, Sweep, make_plan, sweeps_of
-from cddfm.evaluation.world_scale import Drawn, Sitters, digest, kept, to_image
+from cddfm.evaluation.world_scale import Drawn, Sitters, changed_params, digest, kept, to_image
 from cddfm.methods import Method
 from cddfm.metrics import average
+from cddfm.morphable import MorphableModel
 from cddfm.stack import Stack
-from domains.registry import ForDomains
+from domains.registry import SOURCE, ForDomains
 from stylespace.embed import Learned, embed
+from stylespace.generator import Generator
 
 TRUE_EDITS = (
     ("yaw", -20.0), ("yaw", 20.0), ("pitch", 12.0), ("mouthSmile", 1.0), ("jawOpen", 1.0), ("browInnerUp", 1.0), ("azimuth", 45.0),
@@ -28,7 +32,10 @@ TRUE_EDITS = (
 """Controls that the model lacks are left out. Expressions are set to the value, all else changes by it."""
 
 UNEDITED, NOTHING, INVERSION = "unedited", "nothing", "inversion"
-"""The edit that is none; the method that does nothing; the inversion itself, which no edit of it can surpass by much."""
+"""The edit that is none; the method that does nothing; the generator's picture of the inversion itself."""
+
+ALONE = ", not composed"
+"""Behind a method's name: its edits as the generator draws them, where those of a photograph are composed (cddfm.compose)."""
 
 
 @dataclass(frozen=True)
@@ -70,36 +77,54 @@ def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
     return [(f"{name} {value:+g}", ask(sweeps[name], value)) for name, value in TRUE_EDITS if name in sweeps]
 
 
-Draw = Callable[[Tensor], Tensor]
-"""Style codes of all sitters, each in its place → their pictures in one domain."""
-
-
 @dataclass(frozen=True)
 class Embedded:
-    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. learned: of each."""
+    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. learned: of each. photograph: of all."""
 
     codes: ForDomains[Tensor]
     learned: Sequence[Learned]
+    photograph: Photograph
 
-    def draw(self, stack: Stack, domain: str) -> Draw:
-        """What codes of all sitters show in a domain."""
+    def seat(self, stack: Stack, domain: str) -> Seated:
+        """Everybody, ready for edits in a domain."""
         generators = [taught(stack, domain, learned) for learned in self.learned]
-
-        def apart(s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
-            return torch.cat([own.synthesise(one) for own, one in zip(generators, s.split(1), strict=True)])
-
-        return apart
+        return Seated(self.codes.of(domain), generators, self.photograph if domain == SOURCE else None, stack.model)
 
 
-def embed_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Embedded:
-    """Their portraits, which need no aligning, embedded one by one."""
+@dataclass(frozen=True)
+class Seated:
+    """The sitters in one domain, each with a generator of their own. photograph: None where edits are not composed."""
+
+    s: Float[Tensor, "sitters style"]
+    generators: Sequence[Generator]
+    photograph: Photograph | None
+    model: MorphableModel
+
+    def draw(self, s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
+        return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
+
+    @cached_property
+    def unedited(self) -> Float[Tensor, "sitters 3 side side"]:
+        """What an edit of nothing gives."""
+        return self.draw(self.s) if self.photograph is None else self.photograph.image
+
+    def compose(self, drawn: Float[Tensor, "sitters 3 side side"], ask: Ask) -> Float[Tensor, "sitters 3 side side"]:
+        """What a user gets of an edit that was drawn."""
+        if self.photograph is None:
+            return drawn
+        return compose(self.photograph, drawn, changed_params(self.photograph.params, ask), self.model)
+
+
+def embed_sitters(stack: Stack, reader: Method, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Embedded:
+    """Their portraits, which need no aligning, embedded one by one. reader: reads the faces' parameters from their codes."""
     images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
     found = []
     for image in images.split(1):
         found.append(embed(stack.generator, stack.encode, image, steps, stack.estimator.features))
         drawn(1)
     own, elsewhere = (torch.cat([getattr(one.inversion, code).detach() for one in found]) for code in ("s", "elsewhere"))
-    return Embedded(ForDomains(own, elsewhere), [one.learned for one in found])
+    photograph = Photograph(images, torch.cat([one.drawn for one in found]), reader.predict(own))
+    return Embedded(ForDomains(own, elsewhere), [one.learned for one in found], photograph)
 
 
 @torch.no_grad()
@@ -115,8 +140,8 @@ def compare_with_truth(
 ) -> tuple[list[TrueScore], list[Example]]:
     """Every edit by every method, decoded in the domain, against the world's pictures in the domain's style; with the inversion's own
     likeness to the unedited picture, and what doing nothing would score."""
-    s, draw, device = embedded.codes.of(domain), embedded.draw(stack, domain), sitters.codes.device
-    inversion = draw(s)
+    seated, device = embedded.seat(stack, domain), sitters.codes.device
+    inversion = seated.draw(seated.s)
     pixels = kept(cache, sitters, "unchanged", sitters.portraits, drawn)
     original = to_image(pixels, device)
     scores = [_true_score(observer, domain, INVERSION, UNEDITED, inversion, original)]
@@ -125,11 +150,14 @@ def compare_with_truth(
         picture = kept(cache, sitters, f"true-{name}-{digest(ask)}", lambda ask=ask: sitters.changed(ask, pixels), drawn)
         truth = to_image(picture, device)
         examples.append(Example(domain, "world", name, truth[0]))
-        scores.append(_true_score(observer, domain, NOTHING, name, inversion, truth))
+        scores.append(_true_score(observer, domain, NOTHING, name, seated.unedited, truth))
         for method, network in methods.items():
-            edited = draw(network.edit(s, {ask.attribute: ask.deltas}))
+            alone = seated.draw(network.edit(seated.s, {ask.attribute: ask.deltas}))
+            edited = seated.compose(alone, ask)
             drawn(len(edited))
             scores.append(_true_score(observer, domain, method, name, edited, truth))
+            if seated.photograph is not None:
+                scores.append(_true_score(observer, domain, method + ALONE, name, alone, truth))
             examples.append(Example(domain, method, name, edited[0]))
     return scores, examples
 

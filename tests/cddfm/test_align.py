@@ -4,7 +4,7 @@ from PIL import Image
 from skimage import data
 from torch import Tensor
 
-from cddfm.align import CROP_PER_FACE, Box, align, crop, find_faces
+from cddfm.align import CROP_PER_FACE, FEATHER, LARGEST_SIDE, Aligned, Box, align, crop, find_faces, paste
 from cddfm.camera import Camera
 from cddfm.errors import UserError
 from cddfm.images import to_picture, to_tensor
@@ -96,3 +96,51 @@ def test_crops_beyond_the_edge_are_mirrored() -> None:
     over = crop(to_picture(ramp), Box(0.0, 32.0, 16.0), 32)
     assert torch.allclose(over[0, 0, 16, 3:15].flip(0), over[0, 0, 16, 17:29], atol=0.06)
     assert crop(to_picture(ramp), Box(-500.0, 900.0, 300.0), 16).shape == (1, 3, 16, 16)
+
+
+def test_the_sharp_crop_is_as_sharp_as_the_picture_within_bounds(astronaut: Image.Image) -> None:
+    photo = to_tensor(astronaut)
+    small = align(photo, nowhere, 64)
+    assert small.sharp.shape[-1] == round(2 * small.box.half) > 64
+    assert torch.equal(small.sharp, crop(astronaut, small.box, small.sharp.shape[-1]))
+    assert torch.equal(align(photo, nowhere, 512).sharp, align(photo, nowhere, 512).image)
+    large = astronaut.crop((130, 20, 330, 220)).resize((4000, 4000))
+    assert align(to_tensor(large), nowhere, 64).sharp.shape[-1] == LARGEST_SIDE
+
+
+def placed(picture: Image.Image, box: Box) -> Aligned:
+    return Aligned(crop(picture, box, 32), crop(picture, box, 100), box, torch.zeros(3))
+
+
+@pytest.mark.parametrize("box", [Box(220.3, 120.7, 81.2), Box(30.0, 20.0, 60.0), Box(256.0, 256.0, 300.0)])
+def test_what_an_edit_changes_is_pasted_where_it_was_seen_and_nothing_else(astronaut: Image.Image, box: Box) -> None:
+    """The middle as it was edited, less towards the edges, and the rest of the picture bit for bit."""
+    aligned = placed(astronaut, box)
+    before = to_tensor(astronaut)
+    assert torch.equal(to_tensor(paste(astronaut, aligned, aligned.sharp)), before)
+    after = to_tensor(paste(astronaut, aligned, aligned.sharp - 0.2))
+    places = torch.arange(512) + 0.5
+    away = torch.maximum((places[:, None] - box.y).abs(), (places - box.x).abs()) / box.half
+    outside, inside = away >= 1, away < 1 - FEATHER
+    assert torch.equal(after[:, :, outside], before[:, :, outside])
+    torch.testing.assert_close(after[:, :, inside], (before[:, :, inside] - 0.2).clamp(-1, 1), atol=0.01, rtol=0)
+
+
+def test_no_seam_shows_where_a_pasted_edit_ends() -> None:
+    grey = Image.new("RGB", (200, 200), (128, 128, 128))
+    aligned = placed(grey, Box(100.0, 100.0, 60.0))
+    pasted = to_tensor(paste(grey, aligned, aligned.sharp - 0.5))
+    steps = [pasted.diff(dim=axis).abs().amax() for axis in (2, 3)]
+    assert max(steps) < 1.5 * 0.5 / (60 * FEATHER) + 1 / 127.5
+    assert pasted.amin() < -0.45
+
+
+def test_a_pasted_edit_lies_where_the_crop_shows_it(astronaut: Image.Image) -> None:
+    box = Box(220.0, 120.0, 80.0)
+    aligned = placed(astronaut, box)
+    edited = aligned.sharp.clone()
+    edited[:, :, 40:60, 60:80] = 1.0
+    changed = (to_tensor(paste(astronaut, aligned, edited)) != to_tensor(astronaut)).any(dim=1)[0].nonzero()
+    low, high = changed.amin(dim=0).tolist(), changed.amax(dim=0).tolist()
+    assert low == pytest.approx([40 + 1.6 * 40, 140 + 1.6 * 60], abs=4)
+    assert high == pytest.approx([40 + 1.6 * 60, 140 + 1.6 * 80], abs=4)

@@ -50,6 +50,22 @@ def test_an_edit_of_nothing_writes_the_inversion(cddfm, tiny_stack: Path, tmp_pa
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
+def test_a_whole_photograph_is_written_with_the_face_edited(cddfm, photograph: Path, tiny_stack: Path, tmp_path: Path) -> None:
+    common = ("edit", photograph, "--stack", tiny_stack, "--steps", 2, "--whole", "--device", "cpu")
+    assert cddfm(*common, "--pose", "yaw=20", "-o", tmp_path / "turned.png")[0] == 0
+    before, after = (np.asarray(read_picture(path)) for path in (photograph, tmp_path / "turned.png"))
+    assert before.shape == after.shape
+    assert (before != after).any()
+    assert (before[:, -5:] == after[:, -5:]).all()
+    assert cddfm(*common, "-o", tmp_path / "same.png")[0] == 0
+    assert (np.asarray(read_picture(tmp_path / "same.png")) == before).all()
+    for wrong in (("--domain", "toon"), ("--grid",), ("--sweep", "yaw=0:10:2")):
+        code, _, messages = cddfm(*common, *wrong, "-o", tmp_path / "wrong.png")
+        assert code == 1
+        assert "--whole is one photograph" in messages
+    assert not (tmp_path / "wrong.png").exists()
+
+
 def test_grids_and_sweeps_are_sheets(cddfm, tiny_stack: Path, photograph: Path, tmp_path: Path) -> None:
     common = ("--stack", tiny_stack, "--steps", 1, "--domain", "toon")
     assert cddfm("edit", photograph, *common, "--grid", "-o", tmp_path / "grid.png")[0] == 0

@@ -7,7 +7,7 @@ from cddfm.camera import Camera
 from cddfm.lighting import light_from, shade, to_srgb
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
-from cddfm.render import project_landmarks, render, seen_landmarks, skin_mesh
+from cddfm.render import project_landmarks, render, seen_points, skin_mesh
 
 RADIUS = 8.0
 
@@ -139,4 +139,4 @@ def test_a_point_is_seen_when_nothing_nearer_is_there():
     depth = torch.zeros(1, 8, 8)
     depth[0, :, 4:] = 50.0
     points = torch.tensor([[[0.5, 0.0, 50.2], [0.5, 0.0, 51.0], [-0.5, 0.0, 70.0], [1.5, 0.0, 10.0], [0.0, 0.0, -1.0]]])
-    assert seen_landmarks(points, depth)[0].tolist() == [True, False, True, False, False]
+    assert seen_points(points, depth)[0].tolist() == [True, False, True, False, False]

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
+from cddfm.compose import Photograph
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
@@ -113,7 +114,14 @@ class Faces:
 def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
     """A picture that spells its code, embedded a little off."""
     s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
-    return SimpleNamespace(inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), learned=Learned({}))
+    return SimpleNamespace(
+        inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), learned=Learned({}), drawn=generator.synthesise(s + 0.05)
+    )
+
+
+def composed(photograph: Photograph, edited: Tensor, after: FaceParams, model: MorphableModel) -> Tensor:
+    """The photograph with the whole of a change."""
+    return photograph.image + edited - photograph.drawn
 
 
 class SpelledStack(Stack):

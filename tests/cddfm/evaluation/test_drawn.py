@@ -9,7 +9,7 @@ from cddfm.evaluation.drawn import DrawnScore, pictures_drawn
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation, write_tables
 from cddfm.evaluation.world_scale import Sitters
-from tests.cddfm.evaluation.standins import Moves, SpelledStack, spelled_back
+from tests.cddfm.evaluation.standins import Moves, SpelledStack, composed, spelled_back
 
 METHODS = {"cddfm": {}, "half": {"share": 0.5}, "nothing": {"share": 0.0}, "spills": {"spill": 2.0}}
 
@@ -30,6 +30,7 @@ def found(stack: SpelledStack, methods: dict[str, Moves]) -> Evaluation:
     request = Request(tuple(methods), ("portrait", "toon"), 60, 0, stack.folder, steps=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(truth, "embed", spelled_back)
+        patch.setattr(truth, "compose", composed)
         return evaluate(stack, methods, request)
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from cddfm.evaluation.likeness import LUMA, MARGIN, cosine, face_mask, outside, psnr, ssim, ssim_map
+from cddfm.evaluation.likeness import MARGIN, cosine, face_mask, outside, psnr, ssim, ssim_map
+from cddfm.images import LUMA
 from cddfm.params import FaceParams
 from cddfm.render import render
 from tests.cddfm.standins import small_model

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from cddfm.compose import Photograph
 from cddfm.evaluation import truth
 from cddfm.evaluation.picture import true_rows
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation
 from domains.registry import ForDomains
 from stylespace.embed import Learned
-from tests.cddfm.evaluation.standins import Moves, SpelledStack, Speller, spelled_back
+from tests.cddfm.evaluation.standins import Moves, SpelledStack, Speller, composed, spelled_back
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +23,27 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     request = Request(tuple(methods), ("portrait", "toon"), 6, 0, folder, steps=3, scale=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(truth, "embed", spelled_back)
+        patch.setattr(truth, "compose", composed)
         return evaluate(stack, methods, request)
 
 
 def test_the_perfect_editor_comes_as_near_as_the_inversion(found: Evaluation) -> None:
-    for domain in ("portrait", "toon"):
-        rows = {m: truth.mean_over_edits(found.truth, domain, m) for m in ("nothing", "half", "cddfm", "inversion")}
+    for domain, drawn in (("portrait", f"cddfm{truth.ALONE}"), ("toon", "cddfm")):
+        rows = {m: truth.mean_over_edits(found.truth, domain, m) for m in ("nothing", "half", "cddfm", drawn, "inversion")}
         assert rows["nothing"].psnr < rows["half"].psnr < rows["cddfm"].psnr
-        assert rows["cddfm"].psnr == pytest.approx(rows["inversion"].psnr, abs=0.5)
+        assert rows[drawn].psnr == pytest.approx(rows["inversion"].psnr, abs=0.5)
         assert rows["cddfm"].ssim > rows["half"].ssim > rows["nothing"].ssim
         assert rows["cddfm"].edit == "mean of 5 edits"
         assert rows["inversion"].edit == truth.UNEDITED
         assert rows["cddfm"].identity["identity_trained"] is None
-        assert rows["cddfm"].identity["identity"] == pytest.approx(rows["inversion"].identity["identity"], abs=1e-3)
+        assert rows[drawn].identity["identity"] == pytest.approx(rows["inversion"].identity["identity"], abs=1e-3)
+
+
+def test_portraits_are_composed_as_users_get_them(found: Evaluation) -> None:
+    """The stand-in composes without any error, so that the perfect editor errs by eight bits alone; toons are not composed."""
+    composed, drawn = (truth.mean_over_edits(found.truth, "portrait", method).psnr for method in ("cddfm", f"cddfm{truth.ALONE}"))
+    assert composed > drawn + 6
+    assert truth.mean_over_edits(found.truth, "toon", f"cddfm{truth.ALONE}") is None
 
 
 def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
@@ -60,10 +69,13 @@ def test_everybody_is_drawn_with_what_was_learned_of_them(tmp_path: Path) -> Non
 
     stack = SpelledStack(tmp_path)
     s, times = stack.generator.map(torch.ones(3, stack.generator.z_dim)), torch.tensor([0.0, 1.0, 2.0])
-    embedded = truth.Embedded(ForDomains(s, -s), [Louder({"times": one}) for one in times])
+    photograph = Photograph(torch.zeros(3, 3, 16, 16), torch.zeros(3, 3, 16, 16), Moves(stack.model).predict(s))
+    embedded = truth.Embedded(ForDomains(s, -s), [Louder({"times": one}) for one in times], photograph)
     for domain, share in (("portrait", 1.0), ("toon", 0.5)):
         expected = (1 + share * times)[:, None, None, None] * stack.generator.synthesise(s)
-        assert torch.equal(embedded.draw(stack, domain)(s), expected)
+        seated = embedded.seat(stack, domain)
+        assert torch.equal(seated.draw(s), expected)
+        assert torch.equal(seated.unedited, photograph.image if domain == "portrait" else seated.draw(-s))
 
 
 def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,35 @@
+"""Gaussian smoothing as products with matrices: many times faster on a CPU than convolutions of one channel."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+REACH = 3.0
+"""Deviations after which the window ends, where it is not told another radius."""
+
+NARROWEST = 0.2
+"""Pixels; a narrower Gaussian is a single pixel."""
+
+
+def smooth(
+    planes: Float[Tensor, "batch planes height width"], deviation: float, radius: int | None = None
+) -> Float[Tensor, "batch planes height width"]:
+    """Every plane averaged by a Gaussian of this deviation (pixels) that ends after `radius` pixels; beyond its edges it is mirrored, so
+    that the radius must be less than either side."""
+    deviation = max(deviation, NARROWEST)
+    reach = math.ceil(REACH * deviation) if radius is None else radius
+    rows, columns = (_window(size, deviation, reach).to(planes) for size in planes.shape[2:])
+    return rows @ planes @ columns.T
+
+
+def _window(size: int, deviation: float, radius: int) -> Float[Tensor, "size size"]:
+    """What each place takes of every other place."""
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    window = torch.exp(-(steps**2) / (2 * deviation**2))
+    impulses = functional.pad(torch.eye(size)[:, None], [radius] * 2, mode="reflect")
+    return functional.conv1d(impulses, (window / window.sum()).view(1, 1, -1))[:, 0].T
