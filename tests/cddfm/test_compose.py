@@ -84,10 +84,11 @@ def test_the_worse_a_photograph_is_drawn_the_less_of_its_edit_is_taken(head: Mor
     """The same change, of a generator that has learned the photograph and of one that has not."""
     params = face(head)
     image = true_picture(head, params)
-    axis = torch.arange(SIDE) // 5 % 2 - 0.5
+    axis = torch.arange(SIDE) // 3 % 2 - 0.5
     change = 1.2 * (axis[:, None] * axis).expand(1, 3, -1, -1)
+    stripes = axis.expand(1, 3, SIDE, -1)
     taken = []
-    for drawn in (drawn_softly(image), -drawn_softly(image)):
+    for drawn in (drawn_softly(image), drawn_softly(image) + stripes):
         made = compose(Photograph(image, drawn, params), drawn + change, params, head)
         taken.append((made - image).square().mean().sqrt())
-    assert taken[1] < 0.7 * taken[0]
+    assert taken[1] < 0.85 * taken[0]
