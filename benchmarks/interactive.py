@@ -1,7 +1,7 @@
 """What replaying saves while a face is edited: `python -m benchmarks.interactive`.
 
 At 1024 px: a slider of a style layer is moved, with and without what `stylespace.replay` kept. And the embedded editor: sliders of every
-group, from one position to the next.
+group, from one position to the next, of a generated face, and of a photograph, whose edits are composed (cddfm.compose) as well.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from PIL import Image
+from skimage import data
 
 from benchmarks import machine
 from benchmarks.contestants import Size, make_generator, make_styles, parse_sizes
 from benchmarks.options import Json, Threads, begin
 from benchmarks.timing import take_turns
 from cddfm.controls import Changes
-from cddfm.edit import Editor
+from cddfm.edit import Editor, taught
+from cddfm.images import to_tensor
 from cddfm.methods import edit_styles
 from cddfm.report import say, show_table
 from cddfm.stack import Stack
+from domains.registry import SOURCE
 from stylespace.replay import Replay
 
 Row = dict[str, Any]
@@ -53,13 +57,19 @@ def main(
     """Milliseconds of an edit, with and without replay."""
     facts = begin(threads)
     layers = measure_layers(parse_sizes(size)[0], rounds, seconds)
-    sliders = measure_sliders(Editor(Stack(stack)), rounds, seconds)
-    columns = ["edited", "whole, ms", "replayed, ms", "spread %", "× faster"]
-    for title, part in ((f"First changed layer, {size}", layers), ("Sliders of the editor", sliders)):
+    editor = Editor(Stack(stack))
+    editor.set_seed(0)
+    sliders = measure_sliders(editor, rounds, seconds)
+    say("a photograph …")
+    side = editor.set_image(to_tensor(Image.fromarray(data.astronaut())), "the astronaut").aligned.sharp.shape[-1]
+    photograph = measure_sliders(editor, rounds, seconds)
+    columns = ["edited", "drawn whole, ms", "edited, ms", "spread %", "× faster"]
+    named = (f"First changed layer, {size}", layers), ("Sliders of a face", sliders), (f"Sliders of a photograph, {side} px", photograph)
+    for title, part in named:
         table = [[row[key] for key in ("edited", "whole_ms", "replayed_ms")] + [100 * row["spread"], row["times_faster"]] for row in part]
         show_table(f"{title}, {machine.headline(facts)}", columns, table)
     if json is not None:
-        machine.write_json(json, {"machine": facts, "layers": layers, "sliders": sliders})
+        machine.write_json(json, {"machine": facts, "layers": layers, "sliders": sliders, "photograph": photograph})
         say(f"wrote {json}")
 
 
@@ -83,9 +93,9 @@ def measure_layers(size: Size, rounds: int, seconds: float, first: int = FIRST) 
 
 @torch.no_grad()
 def measure_sliders(editor: Editor, rounds: int, seconds: float) -> list[Row]:
-    """One row per group of controls: one slider goes through its positions; manipulation and picture together."""
-    start = editor.set_seed(0).starts.own
-    generator = editor.stack.generator
+    """One row per group of controls: one slider of the editor's face goes through its positions; manipulation and picture together."""
+    start = editor.face.starts.own
+    generator = taught(editor.stack, SOURCE, editor.face.learned)
     found = []
     for group, text in SLIDERS.items():
         edits = [editor.controls.parse(text.format(position), group) for position in POSITIONS[group]]

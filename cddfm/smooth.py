@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,7 @@ def smooth(
     return rows @ planes @ columns.T
 
 
+@cache
 def _window(size: int, deviation: float, radius: int) -> Float[Tensor, "size size"]:
     """What each place takes of every other place."""
     steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
