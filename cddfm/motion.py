@@ -16,11 +16,15 @@ from cddfm.render import seen_points
 from cddfm.smooth import smooth
 from cuda_ops.rasterize import interpolate, rasterize
 
-SPREAD = 1 / 32
-"""Share of the picture's side over which what lies beside the head, its hair above all, moves along."""
+SPREADS = 1 / 16, 1 / 64
+"""Shares of the picture's side over which what lies beside the head, its hair above all, moves along: as the next of the head where some of
+it is near, else as more of it."""
+
+TEARLESS = 1 / 128
+"""Share of the side over which motions are averaged, so that nothing is torn where the head's outline passes over what lies behind."""
 
 FAR = 0.02
-"""Share of head in a neighbourhood by which the motion beside it is halved."""
+"""Share of head in a neighbourhood that counts as much as what a wider one says, and beyond the widest as what does not move."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,11 @@ def head_motion(model: MorphableModel, before: FaceParams, after: FaceParams, si
     seen = seen_points(source, earlier.depth).unflatten(1, (side, side)).unsqueeze(1)
     origin = source[..., :2].unflatten(1, (side, side)) * was.new_tensor([1.0, -1.0])
     back = (origin - _centres(side, was)).permute(0, 3, 1, 2) * head
-    beside = smooth(back, SPREAD * side) / (smooth(head, SPREAD * side) + FAR)
-    return Motion(torch.where(head > 0, back, beside), head, torch.where(head > 0, seen.to(head.dtype), torch.ones_like(head)))
+    beside = torch.zeros_like(back)
+    for spread in SPREADS:
+        beside = (smooth(back, spread * side) + FAR * beside) / (smooth(head, spread * side) + FAR)
+    back = smooth(torch.where(head > 0, back, beside), TEARLESS * side)
+    return Motion(back, head, torch.where(head > 0, seen.to(head.dtype), torch.ones_like(head)))
 
 
 def _placed(model: MorphableModel, params: FaceParams) -> Float[Tensor, "batch vertices 3"]:
