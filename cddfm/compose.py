@@ -13,6 +13,9 @@ The first two are lit as the edit lights, by the ratio of brightness, and take o
 the inverse of the squared error that is to be expected of it: of the photograph, still or carried, what the generator has changed and
 neither light nor motion explains; of the generator, how far its picture of the unedited face is from the photograph. The inside of an
 opened mouth, or a side of the face that was hidden, are the generator's.
+
+There is no photograph of a toon. In another domain its place is taken by what the domain draws of the unedited face and, in the domain's
+own manner, what that lacks of the photograph (`in_manner`).
 """
 
 from __future__ import annotations
@@ -53,6 +56,13 @@ SOFT = 1.0
 """Deviation in pixels by which the edges of masks are softened."""
 
 
+FINE = 1 / 32
+"""Deviation as a share of the side: what is finer tells how a domain answers to colours."""
+
+LEAST_VARIANCE = 1e-3
+"""Of colours, squared; a picture with less says nothing about the answer."""
+
+
 @dataclass(frozen=True)
 class Photograph:
     """image: aligned, in [−1, 1], at least as large as `drawn`. drawn: what the generator makes of it, unedited. params: of its face."""
@@ -86,6 +96,18 @@ def compose(
     drawn = motion.carry(photograph.error).clamp(min=0)
     share = error / (error + (drawn + LEAST_DRAWN) / DRAWN)
     return own + resized(share, height) * (resized(edited, height) - own)
+
+
+def in_manner(
+    lacking: Float[Tensor, "batch 3 side side"], own: Float[Tensor, "batch 3 side side"], drawn: Float[Tensor, "batch 3 side side"]
+) -> Float[Tensor, "batch 3 side side"]:
+    """What a domain would draw of what is lacking in a portrait. own, drawn: the portrait and the domain's picture of the same code. How
+    the domain's colours answer to the portrait's, in what is fine, is one linear map for each picture, by least squares: clay answers in
+    grey, and hardly; a painting in nearly the same colours."""
+    given, answer = ((picture - smooth(picture, FINE * picture.shape[-1])).flatten(2) for picture in (own, drawn))
+    variance = given @ given.mT / given.shape[-1] + LEAST_VARIANCE * torch.eye(3).to(given)
+    manner = torch.linalg.solve(variance, given @ answer.mT / given.shape[-1]).mT
+    return (manner @ lacking.flatten(2)).view_as(lacking)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cddfm.align import Aligned, align
-from cddfm.compose import Photograph, compose
+from cddfm.compose import Photograph, compose, in_manner
 from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
@@ -38,14 +38,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Face:
-    """starts: of a generated face the same in all domains. learned: what the stack's generator learned of a photograph. aligned: how it
-    lies in its picture. photograph: what its edits are composed of. Of a generated face there are starts alone, and of one that was only
-    read neither learned nor photograph. loss: the inversion's picture loss, nan for a generated face."""
+    """starts: of a generated face the same in all domains. aligned: a photograph, as it lies in its picture. learned: what the stack's
+    generator learned of it; None where it was only read. loss: the inversion's picture loss. A generated face has starts alone."""
 
     starts: ForDomains[Start]
-    learned: Learned | None = None
     aligned: Aligned | None = None
-    photograph: Photograph | None = None
+    learned: Learned | None = None
     loss: float = float("nan")
 
 
@@ -53,6 +51,29 @@ def taught(stack: Stack, domain: str, learned: Learned | None) -> Generator:
     """The generator of a domain, with its share of what was learned of a photograph."""
     generator = stack.domain(domain)
     return generator if learned is None else ForDomains(learned.onto, learned.elsewhere).of(domain)(generator)
+
+
+def starts_of(stack: Stack, inversion: Inversion) -> ForDomains[Start]:
+    return ForDomains(*(start_at(stack, s.detach()) for s in (inversion.s, inversion.elsewhere)))
+
+
+@torch.no_grad()
+def start_at(stack: Stack, s: Float[Tensor, "1 style"]) -> Start:
+    return Start(s, stack.editor.predict(s))
+
+
+@torch.no_grad()
+def photograph_in(stack: Stack, domain: str, face: Face) -> Photograph | None:
+    """What a face's edits in a domain are composed of; None where no photograph was learned."""
+    if face.aligned is None or face.learned is None:
+        return None
+    start = face.starts.of(domain)
+    drawn = taught(stack, domain, face.learned).synthesise(start.s)
+    if domain == SOURCE:
+        return Photograph(face.aligned.sharp.to(drawn.device), drawn, start.params)
+    own = face.learned.elsewhere(stack.generator).synthesise(start.s)
+    lacking = face.aligned.image.to(drawn.device) - own
+    return Photograph(drawn + in_manner(lacking, own, drawn), drawn, start.params)
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,7 @@ class Editor:
     """Edits one face at a time with the networks of a stack, on the stack's device.
 
     `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing is the photograph but for rounding; of a
-    generated face, or in another domain, it is `inversion()` exactly.
+    generated face it is `inversion()` exactly.
     """
 
     def __init__(self, stack: Stack):
@@ -89,6 +110,7 @@ class Editor:
         self.controls = Controls(stack.model)
         self._face: Face | None = None
         self._replays: dict[str, Replay] = {}
+        self._photographs: dict[str, Photograph | None] = {}
 
     def prepare(self, domain: str, method: str) -> None:
         """Load what edits in this domain by this method need, so that what is unknown, missing or damaged is known before the long work."""
@@ -114,9 +136,7 @@ class Editor:
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = embed(stack.generator, stack.encode, image, steps, stack.estimator.features, on_step)
-        starts = self._starts(found.inversion)
-        photograph = Photograph(aligned.sharp.to(image.device), found.drawn, starts.own.params)
-        return self._take(Face(starts, found.learned, aligned, photograph, found.loss))
+        return self._take(Face(starts_of(stack, found.inversion), aligned, found.learned, found.loss))
 
     def read(
         self,
@@ -131,7 +151,7 @@ class Editor:
         aligned = self._aligned(picture, name, face)
         stack, image = self.stack, aligned.image.to(self.stack.device)
         found = invert(stack.generator, stack.encode, image, code_steps(steps), stack.estimator.features, on_step)
-        return Face(self._starts(found), aligned=aligned, loss=float(found.loss.mean()))
+        return Face(starts_of(stack, found), aligned, loss=float(found.loss.mean()))
 
     def _aligned(self, picture: Float[Tensor, "1 3 height width"], name: str, face: int) -> Aligned:
         generator, estimator = self.stack.generator, self.stack.estimator
@@ -143,24 +163,18 @@ class Editor:
 
         return align(picture, translation_of, generator.resolution, face, name)
 
-    def _starts(self, inversion: Inversion) -> ForDomains[Start]:
-        return ForDomains(*(self._start(s.detach()) for s in (inversion.s, inversion.elsewhere)))
-
     def _take(self, face: Face) -> Face:
         """The face that is edited next; no generator is as it was for the last."""
         self._face = face
         self._replays.clear()
+        self._photographs.clear()
         return face
 
     @torch.no_grad()
     def set_seed(self, seed: int) -> Face:
         """A face that the generator makes up, from one seed."""
-        start = self._start(generated_styles(self.stack, [seed]))
+        start = start_at(self.stack, generated_styles(self.stack, [seed]))
         return self._take(Face(ForDomains(start, start)))
-
-    @torch.no_grad()
-    def _start(self, s: Float[Tensor, "1 style"]) -> Start:
-        return Start(s, self.stack.editor.predict(s))
 
     def inversion(self, domain: str = SOURCE) -> Float[Tensor, "1 3 side side"]:
         """The face as it is, as a domain's generator draws it."""
@@ -170,15 +184,17 @@ class Editor:
     def edit(
         self, changes: Changes, domain: str = SOURCE, method: str = "cddfm", like: Likeness | None = None
     ) -> Float[Tensor, "1 3 height height"]:
-        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again. Where that is
-        a photograph's own domain, the photograph with these changes, as sharp as it is itself (`Aligned.sharp`).
+        """The face with these changes, decoded by a domain's generator; what it shares with the last edit is not drawn again. Of a
+        photograph this is composed: as a portrait as sharp as it is itself (`Aligned.sharp`).
 
         like: first take over another face's parameters; the changes start from there.
         """
-        start, photograph = self.face.starts.of(domain), self.face.photograph
-        deltas = deltas_towards(self.face, changes, like, domain)
+        start, deltas = self.face.starts.of(domain), deltas_towards(self.face, changes, like, domain)
         drawn = self._draw(edit_styles(self.stack, start.s, deltas, method), domain)
-        if photograph is None or domain != SOURCE:
+        if domain not in self._photographs:
+            self._photographs[domain] = photograph_in(self.stack, domain, self.face)
+        photograph = self._photographs[domain]
+        if photograph is None:
             return drawn
         after = {group: getattr(start.params, group) + delta for group, delta in deltas.items()}
         return compose(photograph, drawn, start.params.replace(**after), self.stack.model)

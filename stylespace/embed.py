@@ -60,11 +60,10 @@ def _moved(generator: Generator, steps: Mapping[str, Tensor], share: float) -> G
 
 @dataclass(frozen=True)
 class Embedding:
-    """inversion: by the generator as it was. drawn: what it makes of the code with all that it learned; loss: that picture's."""
+    """inversion: by the generator as it was. loss: the picture loss of what it makes of the code with all that it learned."""
 
     inversion: Inversion
     learned: Learned
-    drawn: Float[Tensor, "1 3 height width"]
     loss: float
 
 
@@ -84,8 +83,7 @@ def embed(
     later = None if on_step is None else lambda step, loss: on_step(first + step, loss)
     learned = tune(generator, inversion.s, image, steps - first, features, later)
     with torch.no_grad():
-        drawn = learned.onto(generator).synthesise(inversion.s)
-    return Embedding(inversion, learned, drawn, float(picture_losses(drawn, image)))
+        return Embedding(inversion, learned, float(picture_losses(learned.onto(generator).synthesise(inversion.s), image)))
 
 
 def tune(

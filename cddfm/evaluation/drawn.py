@@ -7,7 +7,7 @@ inversion itself is in both of its pictures, and counts little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from cddfm.edit import Face
 from cddfm.evaluation.scores import SMALLEST
 from cddfm.evaluation.sweeps import Ask
-from cddfm.evaluation.truth import Embedded
+from cddfm.evaluation.truth import Seated
 from cddfm.evaluation.world_scale import Drawn, Sitters, changed_pictures, kept, scale_plan, to_image
 from cddfm.methods import Method
 from cddfm.stack import Stack
@@ -48,10 +49,10 @@ class DrawnScore:
 
 @torch.no_grad()
 def drawn_changes(
-    stack: Stack, methods: Mapping[str, Method], domain: str, embedded: Embedded, people: Sitters, seed: int, cache: Path, drawn: Drawn,
+    stack: Stack, methods: Mapping[str, Method], domain: str, faces: Sequence[Face], people: Sitters, seed: int, cache: Path, drawn: Drawn,
 ) -> list[DrawnScore]:  # fmt: skip
-    """Every control of `scale_plan` by every method. embedded: the first of the people's portraits; domain: of the pictures."""
-    seated = embedded.seat(stack, domain)
+    """Every control of `scale_plan` by every method. faces: the first of the people, embedded; domain: of the pictures."""
+    seated = Seated.of(stack, domain, faces)
     count, device = len(seated.s), seated.s.device
     pixels = kept(cache, people, "unchanged", people.portraits, drawn)
     portraits = to_image(pixels[:count], device)
@@ -61,7 +62,7 @@ def drawn_changes(
         asked = ask.deltas[:count].abs().amax(dim=1) > SMALLEST
         for name, method in methods.items():
             edited = seated.draw(method.edit(seated.s, {ask.attribute: ask.deltas[:count]}))
-            made = _coarse(seated.compose(edited, replace(ask, deltas=ask.deltas[:count])) - seated.unedited)
+            made = _coarse(seated.compose(edited, replace(ask, deltas=ask.deltas[:count])) - seated.photograph.image)
             drawn(count)
             products = [(one * other).sum(dim=1) for one, other in ((made, true), (true, true), (made - true, made - true))]
             row = torch.stack([torch.ones_like(products[0]), *products])[:, asked].double().sum(dim=1)

@@ -119,14 +119,13 @@ def _compare_with_truth(
     if not sitters or request.steps is None:
         return
     portraits = Sitters.of(stack.world, found.counts.sitters, "portrait", stack.generator.resolution)
-    reader = methods[ours_of(list(methods))]
-    embedded = embed_sitters(stack, reader, portraits, request.cache, request.steps, drawn)
+    faces = embed_sitters(stack, portraits, request.cache, request.steps, drawn)
     for domain, people in sitters.items():
-        scores, examples = compare_with_truth(stack, observer, methods, domain, embedded, people, request.cache, drawn)
+        scores, examples = compare_with_truth(stack, observer, methods, domain, faces, people, request.cache, drawn)
         found.truth.extend(scores)
         found.examples.extend(examples)
         if domain in scaled:
-            found.drawn.extend(drawn_changes(stack, methods, domain, embedded, scaled[domain], request.seed, request.cache, drawn))
+            found.drawn.extend(drawn_changes(stack, methods, domain, faces, scaled[domain], request.seed, request.cache, drawn))
 
 
 def _world_pictures(scaled: Mapping[str, Sitters], sitters: Mapping[str, Sitters], methods: int, request: Request) -> int:

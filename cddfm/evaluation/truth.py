@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cddfm.align import as_aligned
 from cddfm.compose import Photograph, compose
-from cddfm.edit import taught
+from cddfm.edit import Face, photograph_in, starts_of, taught
 from cddfm.evaluation.likeness import psnr, ssim
 from cddfm.evaluation.observe import RECOGNISERS, Observer
 from cddfm.evaluation.sweeps import Ask, Sweep, make_plan, sweeps_of
@@ -21,9 +21,9 @@ from cddfm.evaluation.world_scale import Drawn, Sitters, changed_params, digest,
 from cddfm.methods import Method
 from cddfm.metrics import average
 from cddfm.morphable import MorphableModel
+from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from domains.registry import SOURCE, ForDomains
-from stylespace.embed import Learned, embed
+from stylespace.embed import embed
 from stylespace.generator import Generator
 
 TRUE_EDITS = (
@@ -35,7 +35,7 @@ UNEDITED, NOTHING, INVERSION = "unedited", "nothing", "inversion"
 """The edit that is none; the method that does nothing; the generator's picture of the inversion itself."""
 
 ALONE = ", not composed"
-"""Behind a method's name: its edits as the generator draws them, where those of a photograph are composed (cddfm.compose)."""
+"""Behind a method's name: its edits as the generator draws them, before they are composed (cddfm.compose)."""
 
 
 @dataclass(frozen=True)
@@ -78,53 +78,41 @@ def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """The sitters' portraits, as the `Editor` has them. codes: [sitters, style]. learned: of each. photograph: of all."""
-
-    codes: ForDomains[Tensor]
-    learned: Sequence[Learned]
-    photograph: Photograph
-
-    def seat(self, stack: Stack, domain: str) -> Seated:
-        """Everybody, ready for edits in a domain."""
-        generators = [taught(stack, domain, learned) for learned in self.learned]
-        return Seated(self.codes.of(domain), generators, self.photograph if domain == SOURCE else None, stack.model)
-
-
-@dataclass(frozen=True)
 class Seated:
-    """The sitters in one domain, each with a generator of their own. photograph: None where edits are not composed."""
+    """The sitters in one domain, each with a generator of their own. photograph: what their edits are composed of, in one batch."""
 
     s: Float[Tensor, "sitters style"]
     generators: Sequence[Generator]
-    photograph: Photograph | None
+    photograph: Photograph
     model: MorphableModel
 
-    def draw(self, s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
-        return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
+    @staticmethod
+    def of(stack: Stack, domain: str, faces: Sequence[Face]) -> Seated:
+        s = torch.cat([face.starts.of(domain).s for face in faces])
+        photographs = [photograph_in(stack, domain, face) for face in faces]
+        image, drawn = (torch.cat([getattr(one, part) for one in photographs]) for part in ("image", "drawn"))
+        params = torch.cat([one.params.flatten() for one in photographs])
+        photograph = Photograph(image, drawn, FaceParams.unflatten(stack.model.layout, params))
+        return Seated(s, [taught(stack, domain, face.learned) for face in faces], photograph, stack.model)
 
-    @cached_property
-    def unedited(self) -> Float[Tensor, "sitters 3 side side"]:
-        """What an edit of nothing gives."""
-        return self.draw(self.s) if self.photograph is None else self.photograph.image
+    def draw(self, s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
+        """What codes of all sitters show, as their generators draw it."""
+        return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
 
     def compose(self, drawn: Float[Tensor, "sitters 3 side side"], ask: Ask) -> Float[Tensor, "sitters 3 side side"]:
         """What a user gets of an edit that was drawn."""
-        if self.photograph is None:
-            return drawn
         return compose(self.photograph, drawn, changed_params(self.photograph.params, ask), self.model)
 
 
-def embed_sitters(stack: Stack, reader: Method, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> Embedded:
-    """Their portraits, which need no aligning, embedded one by one. reader: reads the faces' parameters from their codes."""
+def embed_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> list[Face]:
+    """Their portraits, which need no aligning, embedded one by one, as the `Editor` does it."""
     images = to_image(kept(cache, sitters, "unchanged", sitters.portraits, drawn), sitters.codes.device)
-    found = []
+    faces = []
     for image in images.split(1):
-        found.append(embed(stack.generator, stack.encode, image, steps, stack.estimator.features))
+        found = embed(stack.generator, stack.encode, image, steps, stack.estimator.features)
+        faces.append(Face(starts_of(stack, found.inversion), as_aligned(image), found.learned, found.loss))
         drawn(1)
-    own, elsewhere = (torch.cat([getattr(one.inversion, code).detach() for one in found]) for code in ("s", "elsewhere"))
-    photograph = Photograph(images, torch.cat([one.drawn for one in found]), reader.predict(own))
-    return Embedded(ForDomains(own, elsewhere), [one.learned for one in found], photograph)
+    return faces
 
 
 @torch.no_grad()
@@ -133,15 +121,15 @@ def compare_with_truth(
     observer: Observer,
     methods: Mapping[str, Method],
     domain: str,
-    embedded: Embedded,
+    faces: Sequence[Face],
     sitters: Sitters,
     cache: Path,
     drawn: Drawn,
 ) -> tuple[list[TrueScore], list[Example]]:
     """Every edit by every method, decoded in the domain, against the world's pictures in the domain's style; with the inversion's own
     likeness to the unedited picture, and what doing nothing would score."""
-    seated, device = embedded.seat(stack, domain), sitters.codes.device
-    inversion = seated.draw(seated.s)
+    seated, device = Seated.of(stack, domain, faces), sitters.codes.device
+    inversion = seated.photograph.drawn
     pixels = kept(cache, sitters, "unchanged", sitters.portraits, drawn)
     original = to_image(pixels, device)
     scores = [_true_score(observer, domain, INVERSION, UNEDITED, inversion, original)]
@@ -150,14 +138,13 @@ def compare_with_truth(
         picture = kept(cache, sitters, f"true-{name}-{digest(ask)}", lambda ask=ask: sitters.changed(ask, pixels), drawn)
         truth = to_image(picture, device)
         examples.append(Example(domain, "world", name, truth[0]))
-        scores.append(_true_score(observer, domain, NOTHING, name, seated.unedited, truth))
+        scores.append(_true_score(observer, domain, NOTHING, name, seated.photograph.image, truth))
         for method, network in methods.items():
             alone = seated.draw(network.edit(seated.s, {ask.attribute: ask.deltas}))
             edited = seated.compose(alone, ask)
             drawn(len(edited))
             scores.append(_true_score(observer, domain, method, name, edited, truth))
-            if seated.photograph is not None:
-                scores.append(_true_score(observer, domain, method + ALONE, name, alone, truth))
+            scores.append(_true_score(observer, domain, method + ALONE, name, alone, truth))
             examples.append(Example(domain, method, name, edited[0]))
     return scores, examples
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cddfm.compose import Photograph, compose
+from cddfm.compose import Photograph, compose, in_manner
 from cddfm.evaluation.likeness import psnr
 from cddfm.head import build_head
 from cddfm.lighting import light_from
@@ -92,3 +92,26 @@ def test_the_worse_a_photograph_is_drawn_the_less_of_its_edit_is_taken(head: Mor
         made = compose(Photograph(image, drawn, params), drawn + change, params, head)
         taken.append((made - image).square().mean().sqrt())
     assert taken[1] < 0.85 * taken[0]
+
+
+def noise(seed: int) -> torch.Tensor:
+    return torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_a_domain_whose_colours_are_a_linear_map_of_the_portraits_answers_by_it() -> None:
+    """However it lights and paints what is coarse, and each picture by its own map."""
+    maps = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(1))
+    own, lacking = noise(2), noise(3)
+    coarse = torch.linspace(-1, 1, SIDE).expand(2, 3, SIDE, SIDE)
+    drawn = (maps @ own.flatten(2)).view_as(own) + coarse
+    expected = (maps @ lacking.flatten(2)).view_as(own)
+    torch.testing.assert_close(in_manner(lacking, own, drawn), expected, atol=0.05, rtol=0)
+
+
+def test_grey_domains_answer_in_grey_and_those_that_show_nothing_of_it_not_at_all() -> None:
+    own, lacking = noise(2), noise(3)
+    grey = in_manner(lacking, own, own.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1))
+    assert (grey.amax(dim=1) - grey.amin(dim=1)).max() < 1e-4
+    assert grey.std() > 0.2
+    assert in_manner(lacking, own, noise(4)).std() < 0.1 * lacking.std()
+    assert in_manner(lacking, torch.zeros_like(own), own).abs().max() == 0

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cddfm.compose import in_manner
 from cddfm.controls import Changes
-from cddfm.edit import Editor, Likeness, deltas_towards, generated_styles, parse_taken, taught
+from cddfm.edit import Editor, Likeness, deltas_towards, generated_styles, parse_taken, photograph_in, taught
 from cddfm.errors import UserError
 from cddfm.images import read_image
 from cddfm.methods import METHODS, method_network
@@ -29,12 +30,11 @@ def test_an_edit_of_nothing_is_the_inversion_bit_for_bit_and_of_a_photograph_the
             assert torch.equal(method_network(editor.stack, method).edit(s, deltas), s)
             expected = taught(editor.stack, domain, editor.face.learned).synthesise(s)
             assert torch.equal(editor.inversion(domain), expected)
+            photograph = photograph_in(editor.stack, domain, editor.face)
+            assert torch.equal(photograph.drawn, expected)
+            assert torch.equal(photograph.image, editor.face.aligned.sharp) == (domain == SOURCE)
             for changes in (Changes(), nothing):
-                edited = editor.edit(changes, domain, method)
-                if domain == SOURCE:
-                    torch.testing.assert_close(edited, editor.face.aligned.sharp, atol=1e-4, rtol=0)
-                else:
-                    assert torch.equal(edited, expected)
+                torch.testing.assert_close(editor.edit(changes, domain, method), photograph.image, atol=1e-4, rtol=0)
     editor = Editor(editor.stack)
     editor.set_seed(3)
     for domain in editor.stack.domains():
@@ -52,6 +52,15 @@ def test_every_group_changes_the_picture_and_may_be_repeated(editor: Editor, met
     edited = editor.edit(changes, method=method)
     assert not torch.allclose(edited, editor.edit(Changes()), atol=1e-3)
     assert torch.equal(edited, editor.edit(changes, method=method))
+
+
+def test_other_domains_take_over_what_is_lacking_in_their_own_manner(editor: Editor) -> None:
+    """What the portraits' generator lacks at the code that other domains draw."""
+    face, stack = editor.face, editor.stack
+    own = face.learned.elsewhere(stack.generator).synthesise(face.starts.elsewhere.s)
+    toon = photograph_in(stack, "toon", face)
+    assert torch.equal(toon.image, toon.drawn + in_manner(face.aligned.image - own, own, toon.drawn))
+    assert torch.equal(toon.params.flatten(), face.starts.elsewhere.params.flatten())
 
 
 def test_a_photograph_is_edited_as_sharp_as_it_is_and_in_other_domains_as_the_generator_draws(editor: Editor) -> None:

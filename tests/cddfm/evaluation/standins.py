@@ -14,8 +14,9 @@ from cddfm.compose import Photograph
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
-from stylespace.embed import Learned
+from stylespace.embed import Embedding, Learned
 from stylespace.generator import Generator
+from stylespace.invert import Inversion
 from tests.cddfm.standins import small_model
 
 SIDE = 16
@@ -111,17 +112,26 @@ class Faces:
         return torch.nn.functional.normalize(parts, dim=1)
 
 
-def spelled_back(generator, encode, image, steps, features) -> SimpleNamespace:
+def spelled_back(generator, encode, image, steps, features) -> Embedding:
     """A picture that spells its code, embedded a little off."""
     s = image.flatten(1)[:, : generator.z_dim] * STRENGTH
-    return SimpleNamespace(
-        inversion=SimpleNamespace(s=s + 0.05, elsewhere=s + 0.1), learned=Learned({}), drawn=generator.synthesise(s + 0.05)
-    )
+    inversion = Inversion(s + 0.05, s + 0.1, s[:, None], image, torch.zeros(1))
+    return Embedding(inversion, Unlearned({}), 0.0)
+
+
+class Unlearned(Learned):
+    """Nothing: every generator stays as it is."""
+
+    def onto(self, generator: Speller) -> Speller:
+        return generator
+
+    def elsewhere(self, generator: Speller) -> Speller:
+        return generator
 
 
 def composed(photograph: Photograph, edited: Tensor, after: FaceParams, model: MorphableModel) -> Tensor:
     """The photograph with the whole of a change."""
-    return photograph.image + edited - photograph.drawn
+    return photograph.image + (edited - photograph.drawn)
 
 
 class SpelledStack(Stack):
@@ -144,6 +154,10 @@ class SpelledStack(Stack):
     @cached_property
     def generator(self) -> Speller:
         return Speller(self.model)
+
+    @cached_property
+    def editor(self) -> Moves:
+        return Moves(self.model)
 
     @cached_property
     def judge(self) -> Reader:

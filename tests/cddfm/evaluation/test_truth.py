@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from cddfm.compose import Photograph
+from cddfm.align import as_aligned
+from cddfm.edit import Face, start_at
 from cddfm.evaluation import truth
 from cddfm.evaluation.picture import true_rows
 from cddfm.evaluation.run import Evaluation, Request, evaluate
 from cddfm.evaluation.tables import show_evaluation
 from domains.registry import ForDomains
 from stylespace.embed import Learned
-from tests.cddfm.evaluation.standins import Moves, SpelledStack, Speller, composed, spelled_back
+from tests.cddfm.evaluation.standins import SIDE, Moves, SpelledStack, Speller, composed, spelled_back
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 def test_the_perfect_editor_comes_as_near_as_the_inversion(found: Evaluation) -> None:
-    for domain, drawn in (("portrait", f"cddfm{truth.ALONE}"), ("toon", "cddfm")):
+    drawn = f"cddfm{truth.ALONE}"
+    for domain in ("portrait", "toon"):
         rows = {m: truth.mean_over_edits(found.truth, domain, m) for m in ("nothing", "half", "cddfm", drawn, "inversion")}
         assert rows["nothing"].psnr < rows["half"].psnr < rows["cddfm"].psnr
         assert rows[drawn].psnr == pytest.approx(rows["inversion"].psnr, abs=0.5)
@@ -39,11 +41,10 @@ def test_the_perfect_editor_comes_as_near_as_the_inversion(found: Evaluation) ->
         assert rows[drawn].identity["identity"] == pytest.approx(rows["inversion"].identity["identity"], abs=1e-3)
 
 
-def test_portraits_are_composed_as_users_get_them(found: Evaluation) -> None:
-    """The stand-in composes without any error, so that the perfect editor errs by eight bits alone; toons are not composed."""
+def test_edits_are_composed_as_users_get_them(found: Evaluation) -> None:
+    """The stand-in composes without any error, so that the perfect editor errs by eight bits alone."""
     composed, drawn = (truth.mean_over_edits(found.truth, "portrait", method).psnr for method in ("cddfm", f"cddfm{truth.ALONE}"))
     assert composed > drawn + 6
-    assert truth.mean_over_edits(found.truth, "toon", f"cddfm{truth.ALONE}") is None
 
 
 def test_other_domains_draw_the_code_that_is_theirs(found: Evaluation) -> None:
@@ -69,13 +70,15 @@ def test_everybody_is_drawn_with_what_was_learned_of_them(tmp_path: Path) -> Non
 
     stack = SpelledStack(tmp_path)
     s, times = stack.generator.map(torch.ones(3, stack.generator.z_dim)), torch.tensor([0.0, 1.0, 2.0])
-    photograph = Photograph(torch.zeros(3, 3, 16, 16), torch.zeros(3, 3, 16, 16), Moves(stack.model).predict(s))
-    embedded = truth.Embedded(ForDomains(s, -s), [Louder({"times": one}) for one in times], photograph)
+    starts = [ForDomains(start_at(stack, one), start_at(stack, -one)) for one in s.split(1)]
+    aligned = as_aligned(torch.zeros(1, 3, SIDE, SIDE))
+    faces = [Face(start, aligned, Louder({"times": one})) for start, one in zip(starts, times, strict=True)]
     for domain, share in (("portrait", 1.0), ("toon", 0.5)):
         expected = (1 + share * times)[:, None, None, None] * stack.generator.synthesise(s)
-        seated = embedded.seat(stack, domain)
+        seated = truth.Seated.of(stack, domain, faces)
         assert torch.equal(seated.draw(s), expected)
-        assert torch.equal(seated.unedited, photograph.image if domain == "portrait" else seated.draw(-s))
+        assert torch.equal(seated.photograph.drawn, seated.draw(seated.s))
+        assert torch.equal(seated.s, s if domain == "portrait" else -s)
 
 
 def test_answers_are_shown(found: Evaluation, capsys: pytest.CaptureFixture[str]) -> None:
