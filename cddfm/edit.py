@@ -54,11 +54,13 @@ def taught(stack: Stack, domain: str, learned: Learned | None) -> Generator:
 
 
 def starts_of(stack: Stack, inversion: Inversion) -> ForDomains[Start]:
+    """Of a picture that was inverted."""
     return ForDomains(*(start_at(stack, s.detach()) for s in (inversion.s, inversion.elsewhere)))
 
 
 @torch.no_grad()
 def start_at(stack: Stack, s: Float[Tensor, "1 style"]) -> Start:
+    """A code, and what the stack's predictor reads of it."""
     return Start(s, stack.editor.predict(s))
 
 

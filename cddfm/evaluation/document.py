@@ -53,9 +53,10 @@ DEFINITIONS = {
     "disentanglement": "DS_i = product over k ≠ i of sigma_i / sigma_k; sigma_k = mean pairwise L2 distance of the judge's readings of "
     "attribute k (each parameter in its standard deviation) among edits of one face in which only attribute i takes other faces' values, "
     "divided by the same distance among unedited faces",
-    "psnr": "dB, whole picture, sRGB; `truth` compares with the world's own picture of the same person with the changed parameters",
+    "psnr": "dB, whole picture, sRGB; `truth` compares with the world's own picture of the same person with the changed parameters. Edits "
+    "are composed as users get them (cddfm.compose); `<method>, not composed` are the generator's own pictures",
     "ssim": "structural similarity of the whole picture",
-    "drawn": "what edits of the inverted people change in the picture against what changes in the world's own pictures of them, by the "
+    "drawn": "what edits of these people, composed, change in the picture against what changes in the world's own pictures of them, by the "
     f"same sweep, over squares of {FORGIVEN} pixels; no network reads them. gain: slope of the made change against the true one; off: "
     "what is left of the true change and what is drawn besides, squared, over the true one squared; 1 for doing nothing",
     "distance": "Fréchet distance (Heusel et al. 2017) between Gaussians fitted to the judge's last hidden activations, with unbiased "
