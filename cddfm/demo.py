@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import Image
 from skimage import data
 
+from cddfm.align import paste
 from cddfm.controls import Changes, Controls
 from cddfm.edit import INVERSION_STEPS, Editor
 from cddfm.images import to_tensor
@@ -19,6 +20,9 @@ EDITS = (
     (("azimuth", "light", 90.0),),
     (("yaw", "pose", 15.0), ("jawOpen", "expression", 1.0)),
 )
+IN_PLACE = (("yaw", "pose", 12.0), ("smile", "expression", 0.6))
+"""What is shown on the whole photograph."""
+
 YAWS = (-20.0, -10.0, 0.0, 10.0, 20.0)
 
 
@@ -34,12 +38,13 @@ def draw_demo(stack: Stack, steps: int = INVERSION_STEPS) -> Image.Image:
     yaws = [_changes(editor.controls, (("yaw", "pose", value),)) for value in YAWS]
     edits = [_changes(editor.controls, edit) for edit in EDITS]
     start = [Cell(photo, "photograph"), Cell(face.aligned.sharp, "aligned"), Cell(editor.inversion(), "inversion", marked=True)]
+    in_place = _changes(editor.controls, IN_PLACE)
+    start.append(Cell(paste(photo, face.aligned, editor.edit(in_place)), f"{in_place}, in its place"))
     rows = []
     for domain in stack.domains():
-        rows.append(Row([_cell(editor, changes, domain) for changes in yaws], domain, "turning the head"))
-        rows.append(Row([_cell(editor, changes, domain) for changes in edits], f"{domain}, the same person", "pitch, expression, light"))
+        rows.append(Row([_cell(editor, changes, domain) for changes in (*yaws, *edits)], domain, "turned, nodding, speaking, lit"))
         if domain != "portrait":
-            start.append(Cell(editor.inversion(domain), domain, marked=True))
+            start.append(Cell(editor.edit(Changes(), domain), domain, marked=True))
     return draw_sheet(
         [Row(start, "A photograph", "found, aligned, inverted"), *rows], "cddfm", "Photograph: Eileen Collins, NASA, public domain."
     )
