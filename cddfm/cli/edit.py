@@ -192,6 +192,7 @@ def _invert(run: Callable[[Callable[..., None]], object], task: Task, wish: Wish
 
 def _sheet(editor: Editor, original: Image.Image | None, wish: Wish) -> Image.Image:
     """Before and after; with a sweep, the sweep; in another domain, its view of both."""
+    from cddfm.controls import Changes
     from cddfm.sheet import Cell, Row, draw_sheet
 
     steps = [wish.changes + change for change in wish.sweep] if wish.sweep is not None else [wish.changes]
@@ -204,7 +205,7 @@ def _sheet(editor: Editor, original: Image.Image | None, wish: Wish) -> Image.Im
     before += [Cell(aligned.sharp, "aligned")] if aligned is not None else []
     before.append(Cell(editor.inversion(), "inversion" if aligned is not None else "generated", marked=True))
     if wish.domain != "portrait":
-        before.append(Cell(editor.inversion(wish.domain), wish.domain, marked=True))
+        before.append(Cell(editor.edit(Changes(), wish.domain), wish.domain, marked=True))
     if wish.like is not None and wish.like.other.aligned is not None:
         before.append(Cell(wish.like.other.aligned.sharp, "the other"))
     if len(after) == 1:
