@@ -6,6 +6,9 @@ import torch
 from cddfm.controls import Changes, Controls
 from cddfm.data import HELD_OUT_SEED
 from cddfm.edit import generated_styles
+from cddfm.evaluation.likeness import psnr
+from cddfm.evaluation.truth import Seated, embed_sitters, true_asks
+from cddfm.evaluation.world_scale import Sitters, to_image
 from cddfm.head import build_head
 from cddfm.methods import edit_styles
 from cddfm.metrics import gain
@@ -69,3 +72,23 @@ def test_the_head_turns_as_the_judge_sees_it(stack, faces, domain):
         requested.append(deltas["pose"][:, 1:2])
         achieved.append(after - before)
     assert 0.5 < gain(torch.cat(requested), torch.cat(achieved)) < 1.5
+
+
+@pytest.fixture(scope="module")
+def people(stack):
+    """Two of the world's held-out people."""
+    return Sitters.of(stack.world, 2, "portrait", stack.generator.resolution)
+
+
+def test_an_edited_photograph_is_nearer_to_the_truth_than_the_photograph_and_than_the_generators_picture(stack, people, tmp_path):
+    """The world's own pictures of the same people, smiling, and with brows raised."""
+    faces = embed_sitters(stack, people, tmp_path, 40, lambda count: None)
+    seated = Seated.of(stack, "portrait", faces)
+    for name, ask in true_asks(people):
+        if not name.startswith(("mouthSmile", "browInnerUp")):
+            continue
+        truth = to_image(people.changed(ask, people.portraits()))
+        drawn = seated.draw(edit_styles(stack, seated.s, {ask.attribute: ask.deltas}, "cddfm"))
+        composed, untouched = seated.compose(drawn, ask), seated.photograph.image
+        assert (psnr(composed, truth) > psnr(drawn, truth) + 5).all(), name
+        assert (psnr(composed, truth) > psnr(untouched, truth)).all(), name
