@@ -30,9 +30,9 @@ from torch.nn import functional
 
 from cddfm.images import brightness
 from cddfm.morphable import MorphableModel
-from cddfm.motion import head_motion, resized
+from cddfm.motion import head_motion
 from cddfm.params import FaceParams
-from cddfm.smooth import smooth
+from cddfm.planes import resized, smooth
 
 LIGHT, COARSE, NEAR = 1 / 16, 1 / 64, 1 / 85
 """Deviations of Gaussians, as shares of the picture's side: over which light is compared; finer than which the photograph has the say; over
@@ -47,14 +47,14 @@ LEAST_DRAWN, LEAST_PLACED = 2e-3, 5e-4
 DRAWN = 0.5
 """What the generator counts beside the photograph that errs as much: its errors are of a picture that it has learned by heart."""
 
-TINY = 1e-12
-
 STILL_ON_HEAD = 0.2
 """What a still pixel of the head counts beside a carried one that errs as much."""
 
 SOFT = 1.0
 """Deviation in pixels by which the edges of masks are softened."""
 
+TINY = 1e-12
+"""What is divided by is at least this."""
 
 FINE = 1 / 32
 """Deviation as a share of the side: what is finer tells how a domain answers to colours."""
@@ -84,7 +84,7 @@ def compose(
     photograph: Photograph, edited: Float[Tensor, "batch 3 side side"], after: FaceParams, model: MorphableModel
 ) -> Float[Tensor, "batch 3 height height"]:
     """The photograph with the edit that the generator has drawn of it, in [−1, 1] but for a little. after: the parameters that the edit
-    asked for. Where nothing changes it is the photograph, but for rounding."""
+    asked for. Where nothing changes it is the photograph, bit for bit."""
     side, height = edited.shape[-1], photograph.image.shape[-1]
     motion = head_motion(model, photograph.params, after, side)
     head, seen = smooth(motion.head, SOFT), smooth(motion.seen, SOFT)
@@ -125,6 +125,7 @@ def _placed(
     side, height = drawn.shape[-1], image.shape[-1]
     bright, was = (smooth(brightness(picture), LIGHT * side) + DARKEST for picture in (edited, drawn))
     gain = (bright / was).clamp(1 / LARGEST_GAIN, LARGEST_GAIN)
-    rest = edited + 1 - (drawn + 1) * gain
+    rest = edited - drawn - (drawn + 1) * (gain - 1)
     error = smooth(smooth(rest, NEAR * side).square().mean(dim=1, keepdim=True), NEAR * side)
-    return _Placed((image + 1) * resized(gain, height) - 1 + resized(smooth(rest, COARSE * side), height), error)
+    lit = image + (image + 1) * resized(gain - 1, height) + resized(smooth(rest, COARSE * side), height)
+    return _Placed(lit, error)

@@ -67,7 +67,7 @@ def start_at(stack: Stack, s: Float[Tensor, "1 style"]) -> Start:
 @torch.no_grad()
 def photograph_in(stack: Stack, domain: str, face: Face) -> Photograph | None:
     """What a face's edits in a domain are composed of; None where no photograph was learned."""
-    if face.aligned is None or face.learned is None:
+    if face.learned is None:
         return None
     start = face.starts.of(domain)
     drawn = taught(stack, domain, face.learned).synthesise(start.s)
@@ -103,8 +103,8 @@ def parse_taken(text: str) -> tuple[str, ...]:
 class Editor:
     """Edits one face at a time with the networks of a stack, on the stack's device.
 
-    `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing is the photograph but for rounding; of a
-    generated face it is `inversion()` exactly.
+    `set_image` or `set_seed` first, then `edit` as often as wanted. An edit that changes nothing is the photograph, and of a generated face
+    `inversion()`, bit for bit.
     """
 
     def __init__(self, stack: Stack):

@@ -12,8 +12,8 @@ from torch.nn import functional
 from cddfm.camera import Camera, place
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
+from cddfm.planes import resized, smooth
 from cddfm.render import seen_points
-from cddfm.smooth import smooth
 from cuda_ops.rasterize import interpolate, rasterize
 
 SPREADS = 1 / 16, 1 / 64
@@ -37,7 +37,9 @@ class Motion:
     seen: Float[Tensor, "batch 1 side side"]
 
     def carry(self, planes: Float[Tensor, "batch planes height height"]) -> Float[Tensor, "batch planes height height"]:
-        """Pictures of any resolution with everything where it is after the motion; bicubic."""
+        """Pictures of any resolution with everything where it is after the motion; bicubic. What does not move is left alone."""
+        if not self.back.any():
+            return planes
         height = planes.shape[-1]
         grid = _centres(height, planes) + resized(self.back, height).permute(0, 2, 3, 1)
         return functional.grid_sample(planes, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
@@ -50,10 +52,10 @@ def head_motion(model: MorphableModel, before: FaceParams, after: FaceParams, si
     was, now = (_placed(model, params) for params in (before, after))
     earlier, fragments = (rasterize(camera.project(points), model.triangles, side, cull=True) for points in (was, now))
     head = (fragments.face >= 0).to(was.dtype).unsqueeze(1)
-    source = camera.project(interpolate(was, model.triangles, fragments).flatten(1, 2))
+    source, target = (camera.project(interpolate(points, model.triangles, fragments).flatten(1, 2)) for points in (was, now))
     seen = seen_points(source, earlier.depth).unflatten(1, (side, side)).unsqueeze(1)
-    origin = source[..., :2].unflatten(1, (side, side)) * was.new_tensor([1.0, -1.0])
-    back = (origin - _centres(side, was)).permute(0, 3, 1, 2) * head
+    step = (source - target)[..., :2] * was.new_tensor([1.0, -1.0])
+    back = step.unflatten(1, (side, side)).permute(0, 3, 1, 2) * head
     beside = torch.zeros_like(back)
     for spread in SPREADS:
         beside = (smooth(back, spread * side) + FAR * beside) / (smooth(head, spread * side) + FAR)
@@ -69,10 +71,3 @@ def _centres(side: int, like: Tensor) -> Float[Tensor, "side side 2"]:
     """Of the pixels, (x right, y down)."""
     axis = (torch.arange(side, dtype=like.dtype, device=like.device) + 0.5) / side * 2 - 1
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
-
-
-def resized(planes: Float[Tensor, "batch planes side side"], side: int) -> Float[Tensor, "batch planes height height"]:
-    """Enlarged to another side, bilinear; the same where that is its own."""
-    if planes.shape[-1] == side:
-        return planes
-    return functional.interpolate(planes, size=(side, side), mode="bilinear", align_corners=False)

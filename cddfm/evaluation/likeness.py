@@ -11,8 +11,8 @@ from cddfm.camera import Camera, place
 from cddfm.images import brightness
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
+from cddfm.planes import smooth
 from cddfm.render import skin_mesh
-from cddfm.smooth import smooth
 from cuda_ops.rasterize import rasterize
 
 SSIM_SIGMA, SSIM_RADIUS = 1.5, 5

@@ -26,11 +26,11 @@ def posed(model: MorphableModel, pitch: float = 0.0, yaw: float = 0.0, roll: flo
 def test_what_does_not_move_stays_where_it_is_at_any_resolution(head: MorphableModel) -> None:
     params = posed(head, 5.0, 10.0)
     motion = head_motion(head, params, params, SIDE)
-    assert motion.back.abs().max() * SIDE / 2 < 1e-3
+    assert not motion.back.any()
     assert motion.seen.all()
     for side in (SIDE, 131):
         image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-        torch.testing.assert_close(motion.carry(image), image, atol=1e-3, rtol=0)
+        assert torch.equal(motion.carry(image), image)
 
 
 @pytest.mark.parametrize("change", [{"yaw": 20.0}, {"pitch": -12.0}, {"roll": 15.0}, {"jawOpen": 1.0}, {"mouthSmile": 1.0}])

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from cddfm.smooth import smooth
+from cddfm.planes import smooth
 
 
 @pytest.mark.parametrize(("deviation", "radius"), [(1.5, 5), (2.0, None), (0.7, None)])
