@@ -34,6 +34,7 @@ lint: setup
 stack: setup
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
+	$(RUN) train-landmarks      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK) --set space=w_plus

@@ -11,8 +11,8 @@ pictures of the face, before and after, say where that is to be believed. Three 
 
 The first two are lit as the edit lights, by the ratio of brightness, and take over whatever else it changes that is coarse. Each counts as
 the inverse of the squared error that is to be expected of it: of the photograph, still or carried, what the generator has changed and
-neither light nor motion explains; of the generator, how far its picture of the unedited face is from the photograph. The inside of an
-opened mouth, or a side of the face that was hidden, are the generator's.
+neither light nor motion explains; of the generator, how far its picture of the unedited face is from the photograph in that part of it.
+The inside of an opened mouth, a closed lid, or a side of the face that was hidden, are the generator's.
 
 There is no photograph of a toon. In another domain its place is taken by what the domain draws of the unedited face and, in the domain's
 own manner, what that lacks of the photograph (`in_manner`).
@@ -34,9 +34,10 @@ from cddfm.motion import head_motion
 from cddfm.params import FaceParams
 from cddfm.planes import resized, smooth
 
-LIGHT, COARSE, NEAR = 1 / 16, 1 / 64, 1 / 85
+LIGHT, COARSE, NEAR, AROUND = 1 / 16, 1 / 64, 1 / 85, 1 / 8
 """Deviations of Gaussians, as shares of the picture's side: over which light is compared; finer than which the photograph has the say; over
-which errors are averaged."""
+which errors of the photograph in its places are averaged, and those of the generator, which draws a closed lid no worse than a cheek for
+having drawn an open eye badly."""
 
 DARKEST, LARGEST_GAIN = 0.05, 4.0
 """What is added to a brightness in [0, 1] before the ratio of two is taken; and how many times brighter, or darker, light may make it."""
@@ -73,10 +74,10 @@ class Photograph:
 
     @cached_property
     def error(self) -> Float[Tensor, "batch 1 side side"]:
-        """Squared error of what is drawn of it, around each pixel."""
+        """Squared error of what is drawn of it, in each part of the picture."""
         side = self.drawn.shape[-1]
         seen = functional.interpolate(self.image, size=(side, side), mode="area")
-        return smooth((seen - self.drawn).square().mean(dim=1, keepdim=True), NEAR * side)
+        return smooth((seen - self.drawn).square().mean(dim=1, keepdim=True), AROUND * side)
 
 
 @torch.no_grad()
@@ -93,8 +94,7 @@ def compose(
     stays, follows = (1 - (1 - STILL_ON_HEAD) * head) / (still.error + LEAST_PLACED), seen / (carried.error + LEAST_PLACED)
     own = still.image + resized(follows / (stays + follows), height) * (carried.image - still.image)
     error = still.error * carried.error / (carried.error + seen * still.error).clamp(min=TINY)
-    drawn = motion.carry(photograph.error).clamp(min=0)
-    share = error / (error + (drawn + LEAST_DRAWN) / DRAWN)
+    share = error / (error + (photograph.error + LEAST_DRAWN) / DRAWN)
     return own + resized(share, height) * (resized(edited, height) - own)
 
 

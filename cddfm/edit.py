@@ -11,10 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cddfm.align import Aligned, align
+from cddfm.camera import Camera
 from cddfm.compose import Photograph, compose, in_manner
 from cddfm.config import nearest
 from cddfm.controls import Changes, Controls
 from cddfm.errors import UserError
+from cddfm.fit import SEEN_LANDMARKS, fit_landmarks
+from cddfm.fitting.solve import Prior
+from cddfm.fitting.subject import Subject
 from cddfm.methods import edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
@@ -72,10 +76,19 @@ def photograph_in(stack: Stack, domain: str, face: Face) -> Photograph | None:
     start = face.starts.of(domain)
     drawn = taught(stack, domain, face.learned).synthesise(start.s)
     if domain == SOURCE:
-        return Photograph(face.aligned.sharp.to(drawn.device), drawn, start.params)
+        return Photograph(face.aligned.sharp.to(drawn.device), drawn, seen_in(stack, face.aligned.image.to(drawn.device)))
     own = face.learned.elsewhere(stack.generator).synthesise(start.s)
     lacking = face.aligned.image.to(drawn.device) - own
     return Photograph(drawn + in_manner(lacking, own, drawn), drawn, start.params)
+
+
+@torch.no_grad()
+def seen_in(stack: Stack, image: Float[Tensor, "1 3 side side"]) -> FaceParams:
+    """The face of a photograph: as the estimator reads it, but with its landmarks where they are seen. What moves with the head is carried
+    by them, and a lid that lies beside its place would carry a piece of the eye."""
+    read, subject = stack.estimator(image), Subject(stack.model, Camera())
+    flat, _ = fit_landmarks(subject, Prior.about(read), stack.landmarker(image)[0], read, SEEN_LANDMARKS)
+    return subject.params(flat)
 
 
 @dataclass(frozen=True)
@@ -198,8 +211,8 @@ class Editor:
         photograph = self._photographs[domain]
         if photograph is None:
             return drawn
-        after = {group: getattr(start.params, group) + delta for group, delta in deltas.items()}
-        return compose(photograph, drawn, start.params.replace(**after), self.stack.model)
+        after = {group: getattr(photograph.params, group) + delta for group, delta in deltas.items()}
+        return compose(photograph, drawn, photograph.params.replace(**after), self.stack.model)
 
     @torch.no_grad()
     def _draw(self, s: Float[Tensor, "1 style"], domain: str) -> Float[Tensor, "1 3 side side"]:

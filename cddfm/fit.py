@@ -32,6 +32,9 @@ FINEST_LANDMARKS = 1.0e-3
 ESTIMATED_LANDMARKS = 0.03
 """How far (ndc) an estimator's landmarks are trusted: 0.4 cm."""
 
+SEEN_LANDMARKS = 0.02
+"""How far (ndc) landmarks are trusted that a network saw in a picture."""
+
 LANDMARK_FREEDOM = 4.0
 PIXEL_FREEDOM = 2.0
 """Degrees of freedom of Student's t: how readily outliers are let go."""
@@ -134,7 +137,7 @@ def fit_landmarks(
     landmarks: Float[Tensor, "68 2"],
     start: FaceParams | None,
     deviation: float | None,
-    report: Progress,
+    report: Progress = lambda position, facts: None,
 ) -> tuple[Float[Tensor, total], float]:
     """Shape, pose and translation that explain the landmarks, and the landmarks' standard deviation (ndc)."""
     known = landmarks.isfinite().all(dim=1).double()

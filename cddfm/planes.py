@@ -36,6 +36,7 @@ def _window(size: int, deviation: float, radius: int) -> Float[Tensor, "size siz
     impulses = functional.pad(torch.eye(size)[:, None], [radius] * 2, mode="reflect")
     return functional.conv1d(impulses, (window / window.sum()).view(1, 1, -1))[:, 0].T
 
+
 def resized(planes: Float[Tensor, "batch planes side side"], side: int) -> Float[Tensor, "batch planes height height"]:
     """Enlarged to another side, bilinear; the same where that is its own."""
     if planes.shape[-1] == side:

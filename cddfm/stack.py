@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cddfm.errors import UserError
+from cddfm.landmarks import Landmarker
 from cddfm.linear import LinearRig
 from cddfm.manipulator import EditorNetworks
 from cddfm.morphable import MorphableModel
@@ -60,6 +61,10 @@ class Stack:
     @cached_property
     def estimator(self) -> Reconstructor:
         return load_network(self.path("estimator"), Reconstructor).to(self.device)
+
+    @cached_property
+    def landmarker(self) -> Landmarker:
+        return load_network(self.path("landmarker"), Landmarker).to(self.device)
 
     @cached_property
     def judge(self) -> Reconstructor:

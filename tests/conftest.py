@@ -50,6 +50,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack folder of tiny random networks that fit each other and the built-in head. Copy it before changing it."""
     from cddfm.blocks import layout_sizes, style_layers
     from cddfm.head import build_head
+    from cddfm.landmarks import Landmarker
     from cddfm.linear import LinearRig
     from cddfm.manipulator import EditorNetworks
     from cddfm.params import ATTRIBUTES
@@ -79,6 +80,7 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "generator": generator,
             "encoder": Encoder(16, w_dim=16, width=8, hidden=16, facts=build_head().model.layout.total),
             "estimator": Reconstructor("residual", 16, sizes, width=8, hidden=16, close_hidden=16),
+            "landmarker": Landmarker(16, widths=(8, 8), top=8),
             "judge": Reconstructor("plain", 16, sizes, width=8, hidden=16, close_hidden=16),
             "base": StyleRig(layers, sizes, hidden=16),
             "stylerig": StyleRig(vector_layers(generator.style_layout), sizes, hidden=16),

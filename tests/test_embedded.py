@@ -1,21 +1,29 @@
 """The stack that ships: complete, small, and it does what it is there for."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+from cddfm.align import Box
 from cddfm.controls import Changes, Controls
 from cddfm.data import HELD_OUT_SEED
 from cddfm.edit import generated_styles
 from cddfm.evaluation.likeness import psnr
 from cddfm.evaluation.truth import Seated, embed_sitters, true_asks
 from cddfm.evaluation.world_scale import Sitters, to_image
+from cddfm.fitting.files import in_square
 from cddfm.head import build_head
+from cddfm.images import read_image
 from cddfm.methods import edit_styles
 from cddfm.metrics import gain
+from cddfm.render import project_landmarks
 from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import embedding_names
 
 LIMIT_MEGABYTES = 60
+PORTRAITS = Path(__file__).resolve().parents[2] / "shared" / "data" / "portraits"
 FACES = 24
 DOMAINS = ("toon", "clay", "painting", "sketch")
 
@@ -32,7 +40,7 @@ def faces(stack):
 
 def test_it_is_complete_and_small(stack):
     names = {str(path.relative_to(EMBEDDED)) for path in EMBEDDED.rglob("*.safetensors")}
-    networks = ("generator", "encoder", "estimator", "judge", "identity_judge", "stylerig", "linear", "editor")
+    networks = ("generator", "encoder", "estimator", "landmarker", "judge", "identity_judge", "stylerig", "linear", "editor")
     assert names == {f"{name}.safetensors" for name in (*networks, *(f"domains/{domain}" for domain in DOMAINS))}
     assert sum(path.stat().st_size for path in EMBEDDED.rglob("*.safetensors")) < LIMIT_MEGABYTES * 1e6
     card = (EMBEDDED / "MODEL_CARD.md").read_text()
@@ -92,3 +100,26 @@ def test_an_edited_photograph_is_nearer_to_the_truth_than_the_photograph_and_tha
         composed, untouched = seated.compose(drawn, ask), seated.photograph.image
         assert (psnr(composed, truth) > psnr(drawn, truth) + 5).all(), name
         assert (psnr(composed, truth) > psnr(untouched, truth)).all(), name
+
+
+@torch.no_grad()
+def test_landmarks_of_held_out_people_are_seen(stack):
+    people = Sitters.of(stack.world, 16, "portrait", stack.generator.resolution)
+    seen = stack.landmarker(to_image(people.portraits()))
+    assert (seen - project_landmarks(stack.model, people.params)).norm(dim=-1).mean() < 0.02
+
+
+@pytest.mark.skipif(not PORTRAITS.is_dir(), reason="the photographs are not here")
+@torch.no_grad()
+def test_landmarks_of_photographs_are_seen_where_people_marked_them_and_better_than_they_are_read(stack):
+    """An outside oracle: iBUG-68 of aligned photographs, without the jaw, whose points people set along an outline."""
+    errors = []
+    for path in sorted(PORTRAITS.glob("*.png")):
+        image = read_image(path)
+        half = image.shape[-1] / 2
+        marked = in_square(torch.from_numpy(np.load(path.with_suffix(".npy"))).float(), Box(half, half, half))
+        read = project_landmarks(stack.model, stack.estimator(image))
+        errors.append([(found[0, 17:] - marked[17:]).norm(dim=-1).mean() for found in (stack.landmarker(image), read)])
+    seen, read = torch.tensor(errors).mean(dim=0)
+    assert seen < 0.04
+    assert seen < 0.9 * read

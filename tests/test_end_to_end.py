@@ -18,6 +18,7 @@ from stylespace.weights import read_notes
 COMMANDS = [
     ["train-reconstruction"],
     ["train-reconstruction", "--role", "judge"],
+    ["train-landmarks"],
     ["train-generator"],
     ["train-base"],
     ["train-base", "--set", "space=w_plus"],
@@ -44,7 +45,7 @@ def made(tmp_path_factory):
 
 def test_the_commands_make_everything_an_edit_needs(made):
     files = {str(path.relative_to(made / "stack")) for path in (made / "stack").rglob("*") if path.is_file()}
-    names = ("generator", "encoder", "estimator", "judge", "base", "stylerig", "editor", "domains/toon")
+    names = ("generator", "encoder", "estimator", "landmarker", "judge", "base", "stylerig", "editor", "domains/toon")
     networks = {f"{name}.safetensors" for name in names}
     assert files == networks | {"layers.json", "layers.png"}
 

@@ -24,7 +24,7 @@ def fit(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture with a face.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for parameters.json, head.obj and overlay.png.")] = None,
     landmarks: Annotated[
-        Path | None, typer.Option(help="68 lines of x,y in the picture's pixels, JSON or .pts; the estimator's when left out.")
+        Path | None, typer.Option(help="68 lines of x,y in the picture's pixels, JSON or .pts; those that a network sees when left out.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(help="A picture of the same size, white where face skin is seen.")] = None,
     morphable: Annotated[Path | None, typer.Option(help="Fit this morphable model instead of the stack's.")] = None,
@@ -126,20 +126,18 @@ def _square(
 
 
 def _estimate(networks: Stack, model: MorphableModel, square: Float[Tensor, "1 3 side side"]):
-    """What the estimator reads: where to start (for its own model), and landmarks with how far they are trusted."""
+    """What networks see: where to start (for the stack's own model), and landmarks with how far they are trusted."""
     import torch
 
-    from cddfm.fit import ESTIMATED_LANDMARKS
-    from cddfm.render import project_landmarks
+    from cddfm.fit import SEEN_LANDMARKS
 
     with torch.no_grad():
-        params = networks.estimator(square)
-        marks = project_landmarks(networks.model, params)[0]
-    return (params if model is networks.model else None), marks, ESTIMATED_LANDMARKS
+        start = networks.estimator(square) if model is networks.model else None
+        return start, networks.landmarker(square)[0], SEEN_LANDMARKS
 
 
 def _without_landmarks(found: Fit) -> Fit:
-    """Distances to landmarks that were only estimated say nothing."""
+    """Distances to landmarks that a network saw say nothing."""
     from dataclasses import replace
 
     return replace(found, landmark_error=None)

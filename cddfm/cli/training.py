@@ -76,6 +76,15 @@ def train_reconstruction(
     _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run, morphable, precision)
 
 
+def train_landmarks(
+    preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
+    device: Device = "auto", seconds: Seconds = None, precision: Precision = "auto",
+    dry_run: DryRun = False, morphable: Morphable = None,
+) -> None:  # fmt: skip
+    """Train a network that tells where the landmarks of a face lie in a picture."""
+    _run("landmarks", preset, stack, work, changes, device, seconds, dry_run, morphable, precision)
+
+
 def train_recognition(
     role: Annotated[str, typer.Option(help="recogniser, or identity_judge (evaluates, and trains nothing).")] = "recogniser",
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
@@ -132,7 +141,7 @@ def adapt_domain(
 
 
 def register(app: typer.Typer) -> None:
-    networks = (train_generator, train_reconstruction, train_recognition)
+    networks = (train_generator, train_reconstruction, train_landmarks, train_recognition)
     methods = (train_base, train_linear, select_layers, train_editor)
     for command in (*networks, *methods, adapt_domain):
         app.command(command.__name__.replace("_", "-"))(command)

@@ -30,6 +30,9 @@ LIGHT_DEVIATION = (2.0, *[1.0] * 3, *[0.4] * 5)
 POSE_DEVIATION = 3.0
 """Radians: nothing is assumed."""
 
+READ_DEVIATION = {"identity": 0.35, "expression": 0.1, "albedo": 1.0, "pose": 0.03, "light": 1.0, "translation": 0.3}
+"""Coefficients, radians, centimetres: by how much what a network read of a face may be corrected where landmarks are seen elsewhere."""
+
 LARGEST_STEP = 1.5
 """No coefficient changes by more in one step."""
 
@@ -54,6 +57,13 @@ class Prior:
         sparse[layout.slices["expression"]] = torch.tensor([not counted(name) for name in model.expression_names], device=like.device)
         assert LIGHT_BANDS * 3 == layout.sizes["light"]
         return Prior(centre, deviation, sparse)
+
+    @staticmethod
+    def about(read: FaceParams) -> Prior:
+        """Of one face, of which a network has read this much: every parameter is Gaussian."""
+        centre = read.flatten()[0]
+        deviation = torch.cat([centre.new_full((size,), READ_DEVIATION[group]) for group, size in read.layout.sizes.items()])
+        return Prior(centre, deviation, torch.zeros_like(centre, dtype=torch.bool))
 
     def precision(self, flat: Float[Tensor, total]) -> Float[Tensor, total]:
         """Of the quadratic that touches the prior at these parameters."""

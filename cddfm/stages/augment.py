@@ -66,6 +66,12 @@ class Warp:
         warped = functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         return to_srgb(to_linear(warped) * self.gain[:, :, None, None])
 
+    def points(self, points: Float[Tensor, "batch points 2"]) -> Float[Tensor, "batch points 2"]:
+        """Where places of the pictures, in ndc (y up), have gone."""
+        cosine, sine = self.turn.cos(), self.turn.sin()
+        turned = torch.stack([torch.stack([cosine, -sine], dim=-1), torch.stack([sine, cosine], dim=-1)], dim=-2)
+        return self.scale[:, None, None] * points @ turned.mT + self.shift[:, None]
+
     def params(self, params: FaceParams, pivot: Float[Tensor, " 3"], camera: Camera | None = None) -> FaceParams:
         """The parameters that explain the warped pictures.
 

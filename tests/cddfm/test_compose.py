@@ -88,7 +88,7 @@ def test_the_worse_a_photograph_is_drawn_the_less_of_its_edit_is_taken(head: Mor
     change = 1.2 * (axis[:, None] * axis).expand(1, 3, -1, -1)
     stripes = axis.expand(1, 3, SIDE, -1)
     taken = []
-    for drawn in (drawn_softly(image), drawn_softly(image) + stripes):
+    for drawn in (image, drawn_softly(image) + stripes):
         made = compose(Photograph(image, drawn, params), drawn + change, params, head)
         taken.append((made - image).square().mean().sqrt())
     assert taken[1] < 0.85 * taken[0]

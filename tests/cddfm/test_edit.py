@@ -5,10 +5,12 @@ import torch
 
 from cddfm.compose import in_manner
 from cddfm.controls import Changes
-from cddfm.edit import Editor, Likeness, deltas_towards, generated_styles, parse_taken, photograph_in, taught
+from cddfm.edit import Editor, Likeness, deltas_towards, generated_styles, parse_taken, photograph_in, seen_in, taught
 from cddfm.errors import UserError
 from cddfm.images import read_image
 from cddfm.methods import METHODS, method_network
+from cddfm.params import FaceParams
+from cddfm.render import project_landmarks
 from cddfm.stack import Stack
 from domains.registry import SOURCE
 
@@ -52,6 +54,19 @@ def test_every_group_changes_the_picture_and_may_be_repeated(editor: Editor, met
     edited = editor.edit(changes, method=method)
     assert not torch.allclose(edited, editor.edit(Changes()), atol=1e-3)
     assert torch.equal(edited, editor.edit(changes, method=method))
+
+
+def test_a_photographs_face_lies_where_its_landmarks_are_seen(tiny_stack: Path) -> None:
+    stack = Stack(tiny_stack)
+    read = FaceParams.neutral(stack.model.layout, 1)
+    speaking = stack.model.expression({"jawOpen": 0.8})[None]
+    there = read.replace(pose=read.pose + 0.15, translation=read.translation + 0.4, expression=speaking)
+    marks = project_landmarks(stack.model, there)
+    stack.estimator, stack.landmarker = (lambda image: read), (lambda image: marks)
+    found = seen_in(stack, torch.zeros(1, 3, 16, 16))
+    before, after = ((project_landmarks(stack.model, params) - marks).norm(dim=-1).mean() for params in (read, found))
+    assert after < 0.006 < 0.05 < before
+    assert torch.equal(found.light, read.light) and torch.equal(found.albedo, read.albedo)
 
 
 def test_other_domains_take_over_what_is_lacking_in_their_own_manner(editor: Editor) -> None:

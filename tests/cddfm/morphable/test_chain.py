@@ -11,8 +11,8 @@ from tests.cddfm.morphable.conftest import SHARED
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHARED.is_dir(), reason="the models are not here")]
 
 MODELS = {"ict": "ict_facekit/ict_facekit_light.npz", "surrey": "surrey_face_model/sfm_shape_3448.bin"}
-COMMANDS = [["train-generator"], ["train-reconstruction", "--role", "judge"], ["train-base"], ["select-layers"], ["train-editor"],
-            ["adapt-domain", "toon"]]  # fmt: skip
+COMMANDS = [["train-landmarks"], ["train-generator"], ["train-reconstruction", "--role", "judge"], ["train-base"],
+            ["select-layers"], ["train-editor"], ["adapt-domain", "toon"]]  # fmt: skip
 
 
 def run(*arguments: object) -> str:
