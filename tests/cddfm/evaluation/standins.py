@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 from cddfm.compose import Photograph
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
+from cddfm.render import project_landmarks
 from cddfm.stack import Stack
 from stylespace.embed import Embedding, Learned
 from stylespace.generator import Generator
@@ -53,7 +53,7 @@ class Speller(Generator):
 
 
 class Reader:
-    """The judge: sees `strength` of what it is shown, towards the mean of nothing."""
+    """Estimator and judge: sees `strength` of what it is shown, towards the mean of nothing."""
 
     def __init__(self, model: MorphableModel, strength: float = 1.0):
         self.layout, self.strength = model.layout, strength
@@ -137,7 +137,7 @@ def composed(photograph: Photograph, edited: Tensor, after: FaceParams, model: M
 class SpelledStack(Stack):
     """What the evaluation asks of a stack; pictures are embedded by `spelled_back`."""
 
-    encode, estimator = None, SimpleNamespace(features=None)
+    encode = None
 
     def __init__(self, folder: Path, strength: float = 1.0, identity: bool = True):
         self.folder, self.device, self.strength = folder, "cpu", strength
@@ -158,6 +158,13 @@ class SpelledStack(Stack):
     @cached_property
     def editor(self) -> Moves:
         return Moves(self.model)
+
+    @cached_property
+    def estimator(self) -> Reader:
+        return Reader(self.model)
+
+    def landmarker(self, images: Tensor) -> Tensor:
+        return project_landmarks(self.model, self.estimator(images))
 
     @cached_property
     def judge(self) -> Reader:
