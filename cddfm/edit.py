@@ -131,7 +131,7 @@ class Editor:
         """Load what edits in this domain by this method need, so that what is unknown, missing or damaged is known before the long work."""
         self.stack.domain(check_domain(self.stack, domain))
         method_network(self.stack, method)
-        _ = self.stack.generator, self.stack.encoder, self.stack.estimator, self.stack.editor
+        _ = self.stack.generator, self.stack.encoder, self.stack.estimator, self.stack.landmarker, self.stack.editor
 
     @property
     def face(self) -> Face:

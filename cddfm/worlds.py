@@ -90,7 +90,7 @@ def adopt(stack: Path, source: Path) -> None:
         if not _same(load(path), model):
             raise UserError(f"the stack {stack} belongs to another model than {source}; give another --stack, or leave --morphable out")
         return
-    if (stack / "generator.safetensors").is_file() or (stack / "estimator.safetensors").is_file():
+    if any(stack.glob("*.safetensors")):
         raise UserError(f"the stack {stack} already belongs to the built-in head; give another --stack, or leave --morphable out")
     save_model(path, model)
 

@@ -177,7 +177,7 @@ def test_mistakes_are_one_sentence(cddfm, pictures, tiny_stack: Path, tmp_path: 
     assert not out.parent.exists()
 
 
-@pytest.mark.parametrize("name", ["generator", "encoder", "estimator", "editor", "domains/toon"])
+@pytest.mark.parametrize("name", ["generator", "encoder", "estimator", "landmarker", "editor", "domains/toon"])
 @pytest.mark.parametrize("damage", ["missing", "cut", "rubbish"])
 def test_missing_and_damaged_weights_are_one_sentence(
     cddfm, photograph: Path, tiny_stack: Path, tmp_path: Path, name: str, damage: str
