@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 
 from cddfm.config import Options
 from cddfm.data import HELD_OUT_SEED, Pool, draw_pool, join
+from cddfm.errors import UserError
 from cddfm.landmarks import Landmarker
 from cddfm.loop import train
 from cddfm.report import say
@@ -17,6 +19,8 @@ from cddfm.styles import OtherStyle
 from cddfm.worlds import world_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
+
+Width = Annotated[int, Field(ge=8, multiple_of=8)]
 
 READ_BATCH = 64
 """Pictures that the finished network reads at once."""
@@ -40,13 +44,15 @@ class RecipeOptions(Options):
     held_out: int = 200
     total_images: int = 150_000
     batch: int = 32
-    widths: tuple[int, ...] = (16, 32, 48, 48, 48)
-    top: int = 32
+    widths: Annotated[tuple[Width, ...], Field(min_length=2)] = (16, 32, 48, 48, 48)
+    top: Width = 32
     learning_rate: float = 2e-3
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes landmarker.safetensors into the stack; True when finished."""
+    if options.resolution % 2 ** len(options.widths):
+        raise UserError(f"{options.resolution} px cannot be halved {len(options.widths)} times; give another resolution, or fewer widths")
     world = world_of(folders.stack)
     model = world.model.to(device)
 

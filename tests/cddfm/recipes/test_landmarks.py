@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from cddfm.cli import app
 from cddfm.data import HELD_OUT_SEED, draw_pool
+from cddfm.errors import UserError
 from cddfm.recipes.landmarks import distance
 from cddfm.stack import Stack
 from cddfm.stages.landmarks import landmarks_of
@@ -42,3 +43,13 @@ def test_run_again_it_changes_nothing(made):
     train(made)
     after = Stack(made / "stack").landmarker.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("widths=8", "widths"), ("widths=8,12", "multiple of 8"), ("top=12", "top"), ("resolution=18", "18 px cannot be halved 2 times")],
+)
+def test_shapes_that_no_network_has_are_refused_before_anything_is_drawn(tmp_path, option, message):
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, "--set", option)
+    assert not list(tmp_path.iterdir())
