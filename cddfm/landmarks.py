@@ -55,9 +55,9 @@ class Pyramid(nn.Module):
 
 
 class Landmarker(nn.Module):
-    """Landmarks of pictures of any size, which are resized (antialiased) to the network's own resolution, a multiple of 2 for each width.
+    """Landmarks of pictures of any size, which are resized (antialiased) to the network's own resolution.
 
-    widths, top: the pyramid's.
+    resolution: can be halved once for each width. widths, top: the pyramid's.
     """
 
     def __init__(self, resolution: int, widths: Sequence[int] = (16, 32, 48, 48, 48), top: int = 32):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cddfm.fitting.solve import Normal, Prior, counted, step
-from tests.cddfm.standins import small_model
+from cddfm.fitting.solve import READ_DEVIATION, Normal, Prior, counted, step
+from tests.cddfm.standins import random_params, small_model
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,23 @@ def test_a_step_weighs_data_against_the_prior(prior):
     here, normal = pull(prior, target, 3.0)
     moved = step(here, normal, prior, torch.ones_like(prior.sparse))
     assert moved[:3].tolist() == pytest.approx([0.75] * 3)  # deviation 1, weight 3
+
+
+def test_what_was_read_is_kept_where_nothing_else_is_known_and_corrected_by_its_deviation():
+    """Expressions too, and beyond their bounds: what was read of them may be anything."""
+    model = small_model()
+    read = random_params(model, 1)
+    read = read.replace(expression=read.expression - 2)
+    about = Prior.about(read)
+    everything = torch.ones_like(about.sparse)
+    here, nothing = pull(about, about.centre, 0.0)
+    assert torch.allclose(step(here + 0.3, nothing, about, everything), about.centre, atol=1e-5)
+    target = about.centre + 1
+    here, normal = pull(about, target, 100.0)
+    moved = step(here, normal, about, everything) - about.centre
+    for group, part in model.layout.slices.items():
+        expected = 100 / (100 + READ_DEVIATION[group] ** -2)
+        assert moved[part].tolist() == pytest.approx([expected] * (part.stop - part.start), abs=1e-4), group
 
 
 def test_bounds_hold_and_what_is_not_free_stays(prior):
