@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cddfm.planes import centres
 from stylespace.trunks import Convolution, ResidualBlock, fitted
 
 LANDMARKS = 68
@@ -77,12 +78,7 @@ class Landmarker(nn.Module):
         return (means(self.heat(images)) + mirrored) / 2
 
 
-def places(cells: int, like: Tensor) -> Float[Tensor, " cells"]:
-    """Middles of the cells along one side, in ndc."""
-    return (torch.arange(cells, dtype=like.dtype, device=like.device) + 0.5) / cells * 2 - 1
-
-
 def means(heat: Float[Tensor, "batch maps side side"]) -> Float[Tensor, "batch maps 2"]:
     """Where the means of maps lie, in ndc (y up), given the logarithms of their heat."""
-    shares, place = heat.exp(), places(heat.shape[-1], heat)
+    shares, place = heat.exp(), centres(heat.shape[-1], heat)
     return torch.stack([shares.sum(dim=2) @ place, -(shares.sum(dim=3) @ place)], dim=-1)

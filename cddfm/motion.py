@@ -12,7 +12,7 @@ from torch.nn import functional
 from cddfm.camera import Camera, place
 from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
-from cddfm.planes import resized, smooth
+from cddfm.planes import centres, resized, smooth
 from cddfm.render import seen_points
 from cuda_ops.rasterize import interpolate, rasterize
 
@@ -69,5 +69,5 @@ def _placed(model: MorphableModel, params: FaceParams) -> Float[Tensor, "batch v
 
 def _centres(side: int, like: Tensor) -> Float[Tensor, "side side 2"]:
     """Of the pixels, (x right, y down)."""
-    axis = (torch.arange(side, dtype=like.dtype, device=like.device) + 0.5) / side * 2 - 1
+    axis = centres(side, like)
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)

@@ -1,4 +1,4 @@
-"""Planes of numbers smoothed and enlarged."""
+"""Planes of numbers: where their cells lie; smoothed and enlarged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ REACH = 3.0
 
 NARROWEST = 0.2
 """Pixels; a narrower Gaussian is a single pixel."""
+
+
+def centres(count: int, like: Tensor) -> Float[Tensor, " count"]:
+    """Of so many cells along a side that reaches from −1 to 1."""
+    return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) / count * 2 - 1
 
 
 def smooth(

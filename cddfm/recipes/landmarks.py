@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
+from torch import Tensor
 
 from cddfm.config import Options
 from cddfm.data import HELD_OUT_SEED, Pool, draw_pool, join
@@ -78,7 +80,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
 
 
 @torch.no_grad()
-def distance(network: Landmarker, portraits: Pool, landmarks: torch.Tensor) -> float:
+def distance(network: Landmarker, portraits: Pool, landmarks: Float[Tensor, "portraits 68 2"]) -> float:
     """Mean distance in ndc of what the network finds in a pool's pictures from where the landmarks lie."""
     found = [network(portraits.take(rows)[0]) for rows in torch.arange(len(portraits)).split(READ_BATCH)]
     return float((torch.cat(found) - landmarks).norm(dim=-1).mean())

@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cddfm.data import Pool
-from cddfm.landmarks import MIRRORED, Landmarker, means, places
+from cddfm.landmarks import MIRRORED, Landmarker, means
 from cddfm.morphable import MorphableModel
 from cddfm.objectives import descend
 from cddfm.params import FaceParams
+from cddfm.planes import centres
 from cddfm.render import project_landmarks
 from cddfm.stages.augment import Strength, Warp, degrade
 from stylespace.schedule import rate_at
@@ -108,7 +109,7 @@ def landmarks_of(model: MorphableModel, pool: Pool) -> Float[Tensor, "pictures 6
 
 def gaussian(middle: Float[Tensor, "batch maps"], cells: int) -> Float[Tensor, "batch maps cells"]:
     """Shares of the cells along one side under a Gaussian about this place (ndc); they add up to 1."""
-    away = (places(cells, middle) - middle.unsqueeze(-1)) * cells / 2
+    away = (centres(cells, middle) - middle.unsqueeze(-1)) * cells / 2
     return (-away.square() / (2 * CELL**2)).softmax(dim=-1)
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cddfm.head import build_head
-from cddfm.landmarks import MIRRORED, Landmarker, means, places
+from cddfm.landmarks import MIRRORED, Landmarker, means
+from cddfm.planes import centres
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_the_built_in_heads_landmarks_are_their_own_mirror_images():
 
 @given(st.floats(-0.6, 0.6), st.floats(-0.6, 0.6))
 def test_the_mean_of_heat_is_where_it_lies(x: float, y: float):
-    side, place = 64, places(64, torch.zeros(1))
+    side, place = 64, centres(64, torch.zeros(1))
     heat = -((place[None, :] - x) ** 2 + (place[:, None] + y) ** 2) / (2 * 0.08**2)
     found = means(heat.flatten().log_softmax(dim=0).view(1, 1, side, side))
     assert found[0, 0].tolist() == pytest.approx([x, y], abs=1e-4)

@@ -5,8 +5,9 @@ import torch
 
 from cddfm.data import Pool
 from cddfm.head import build_head
-from cddfm.landmarks import MIRRORED, Landmarker, places
+from cddfm.landmarks import MIRRORED, Landmarker
 from cddfm.params import FaceParams
+from cddfm.planes import centres
 from cddfm.render import project_landmarks
 from cddfm.stages.augment import Strength
 from cddfm.stages.landmarks import LandmarkStage, gaussian, landmarks_of
@@ -18,7 +19,7 @@ SIDE = 32
 
 def dots(landmarks: torch.Tensor) -> torch.Tensor:
     """Pictures in which a bright dot stands at landmark 30, the tip of the nose, and a red one at 36, the outer corner of an eye."""
-    place, (x, y) = places(SIDE, landmarks), landmarks[:, [30, 36], :, None, None].unbind(2)
+    place, (x, y) = centres(SIDE, landmarks), landmarks[:, [30, 36], :, None, None].unbind(2)
     away = (place[None, :] - x) ** 2 + (place[:, None] + y) ** 2
     bright, red = (-away / (2 * 0.1**2)).exp().unbind(1)
     return (255 * torch.stack([(bright + red).clamp(max=1), bright, bright], dim=1)).to(torch.uint8)
@@ -46,7 +47,7 @@ def stage_of(model, *pools: Pool, strength: Strength = STILL, batch: int = 8, to
 def brightest(plane: torch.Tensor) -> torch.Tensor:
     """ndc of the brightest pixel."""
     row, column = divmod(int(plane.argmax()), plane.shape[1])
-    place = places(SIDE, torch.zeros(1))
+    place = centres(SIDE, torch.zeros(1))
     return torch.stack([place[column], -place[row]])
 
 
@@ -81,7 +82,7 @@ def test_pools_of_other_scenes_are_refused(model, pool):
 def test_shares_of_a_gaussian_add_up_and_lie_about_their_place():
     shares = gaussian(torch.tensor([[0.13, -0.4, 3.0]]), 32)
     assert torch.allclose(shares.sum(dim=-1), torch.ones(1, 3))
-    assert (shares @ places(32, shares))[0, :2].tolist() == pytest.approx([0.13, -0.4], abs=1e-4)
+    assert (shares @ centres(32, shares))[0, :2].tolist() == pytest.approx([0.13, -0.4], abs=1e-4)
     assert int(shares[0, 2].argmax()) == 31
 
 
