@@ -19,7 +19,7 @@ from cddfm.errors import UserError
 from cddfm.fit import SEEN_LANDMARKS, fit_landmarks
 from cddfm.fitting.solve import Prior
 from cddfm.fitting.subject import Subject
-from cddfm.methods import edit_styles, method_network
+from cddfm.methods import carried_out, edit_styles, method_network
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
 from domains.registry import SOURCE, ForDomains
@@ -205,13 +205,15 @@ class Editor:
         like: first take over another face's parameters; the changes start from there.
         """
         start, deltas = self.face.starts.of(domain), deltas_towards(self.face, changes, like, domain)
-        drawn = self._draw(edit_styles(self.stack, start.s, deltas, method), domain)
+        s = edit_styles(self.stack, start.s, deltas, method)
+        drawn = self._draw(s, domain)
         if domain not in self._photographs:
             self._photographs[domain] = photograph_in(self.stack, domain, self.face)
         photograph = self._photographs[domain]
         if photograph is None:
             return drawn
-        after = {group: getattr(photograph.params, group) + delta for group, delta in deltas.items()}
+        made = carried_out(self.stack, start.s, s, deltas, method)
+        after = {group: getattr(photograph.params, group) + delta for group, delta in made.items()}
         return compose(photograph, drawn, photograph.params.replace(**after), self.stack.model)
 
     @torch.no_grad()

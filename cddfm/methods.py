@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -43,6 +44,9 @@ cddfm: the manipulators of `train-editor`, which touch selected layers only. sty
 
 METHODS = tuple(KINDS)
 
+OWN = "cddfm"
+"""The stack's editor."""
+
 
 def variants(stack: Stack) -> list[str]:
     """Names of the variants whose files lie in the stack folder."""
@@ -66,6 +70,27 @@ def method_network(stack: Stack, name: str) -> Method:
     method, _, variant = name.partition("-")
     file, kind = KINDS[method]
     return stack.variant(f"{file}-{variant}", kind) if variant else getattr(stack, file)
+
+
+@torch.no_grad()
+def carried_out(
+    stack: Stack, s: Float[Tensor, "batch style"], edited: Float[Tensor, "batch style"], deltas: Mapping[str, Float[Tensor, "batch size"]],
+    method: str,
+) -> dict[str, Float[Tensor, "batch size"]]:  # fmt: skip
+    """Of the changes that `edited` is to be of s, what the method made. The stack's own editor counts as making all of them; of another
+    method's each group counts as far as the predictor reads it beside the editor's, from not at all to wholly."""
+    if method == OWN:
+        return dict(deltas)
+    before, made, whole = (stack.editor.predict(code) for code in (s, edited, stack.editor.edit(s, deltas)))
+
+    def along(after: FaceParams, group: str) -> Float[Tensor, "batch 1"]:
+        return ((getattr(after, group) - getattr(before, group)) * deltas[group]).sum(dim=1, keepdim=True)
+
+    def share(group: str) -> Float[Tensor, "batch 1"]:
+        reach = along(whole, group)
+        return torch.where(reach > 0, along(made, group) / reach, torch.ones_like(reach)).clamp(0.0, 1.0)
+
+    return {group: share(group) * delta for group, delta in deltas.items()}
 
 
 def edit_styles(

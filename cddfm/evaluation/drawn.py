@@ -61,8 +61,8 @@ def drawn_changes(
         true = _coarse(to_image(changed_pictures(people, ask, pixels, cache, drawn)[:count], device) - portraits)
         asked = ask.deltas[:count].abs().amax(dim=1) > SMALLEST
         for name, method in methods.items():
-            edited = seated.draw(method.edit(seated.s, {ask.attribute: ask.deltas[:count]}))
-            made = _coarse(seated.compose(edited, replace(ask, deltas=ask.deltas[:count])) - seated.photograph.image)
+            edited = seated.edit(stack, name, method, replace(ask, deltas=ask.deltas[:count]))
+            made = _coarse(edited.composed - seated.photograph.image)
             drawn(count)
             products = [(one * other).sum(dim=1) for one, other in ((made, true), (true, true), (made - true, made - true))]
             row = torch.stack([torch.ones_like(products[0]), *products])[:, asked].double().sum(dim=1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,9 +18,8 @@ from cddfm.evaluation.likeness import psnr, ssim
 from cddfm.evaluation.observe import RECOGNISERS, Observer
 from cddfm.evaluation.sweeps import Ask, Sweep, make_plan, sweeps_of
 from cddfm.evaluation.world_scale import Drawn, Sitters, changed_params, digest, kept, to_image
-from cddfm.methods import Method
+from cddfm.methods import Method, carried_out
 from cddfm.metrics import average
-from cddfm.morphable import MorphableModel
 from cddfm.params import FaceParams
 from cddfm.stack import Stack
 from stylespace.embed import embed
@@ -77,6 +76,13 @@ def true_asks(sitters: Sitters) -> list[tuple[str, Ask]]:
     return [(f"{name} {value:+g}", ask(sweeps[name], value)) for name, value in TRUE_EDITS if name in sweeps]
 
 
+class Edited(NamedTuple):
+    """drawn: an edit as the sitters' generators draw it. composed: what a user gets of that."""
+
+    drawn: Float[Tensor, "sitters 3 side side"]
+    composed: Float[Tensor, "sitters 3 side side"]
+
+
 @dataclass(frozen=True)
 class Seated:
     """The sitters in one domain, each with a generator of their own. photograph: what their edits are composed of, in one batch."""
@@ -84,7 +90,6 @@ class Seated:
     s: Float[Tensor, "sitters style"]
     generators: Sequence[Generator]
     photograph: Photograph
-    model: MorphableModel
 
     @staticmethod
     def of(stack: Stack, domain: str, faces: Sequence[Face]) -> Seated:
@@ -93,15 +98,18 @@ class Seated:
         image, drawn = (torch.cat([getattr(one, part) for one in photographs]) for part in ("image", "drawn"))
         params = torch.cat([one.params.flatten() for one in photographs])
         photograph = Photograph(image, drawn, FaceParams.unflatten(stack.model.layout, params))
-        return Seated(s, [taught(stack, domain, face.learned) for face in faces], photograph, stack.model)
+        return Seated(s, [taught(stack, domain, face.learned) for face in faces], photograph)
 
     def draw(self, s: Float[Tensor, "sitters style"]) -> Float[Tensor, "sitters 3 side side"]:
         """What codes of all sitters show, as their generators draw it."""
         return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
 
-    def compose(self, drawn: Float[Tensor, "sitters 3 side side"], ask: Ask) -> Float[Tensor, "sitters 3 side side"]:
-        """What a user gets of an edit that was drawn."""
-        return compose(self.photograph, drawn, changed_params(self.photograph.params, ask), self.model)
+    def edit(self, stack: Stack, name: str, method: Method, ask: Ask) -> Edited:
+        deltas = {ask.attribute: ask.deltas}
+        s = method.edit(self.s, deltas)
+        drawn, made = self.draw(s), carried_out(stack, self.s, s, deltas, name)
+        after = changed_params(self.photograph.params, replace(ask, deltas=made[ask.attribute]))
+        return Edited(drawn, compose(self.photograph, drawn, after, stack.model))
 
 
 def embed_sitters(stack: Stack, sitters: Sitters, cache: Path, steps: int, drawn: Drawn) -> list[Face]:
@@ -140,12 +148,11 @@ def compare_with_truth(
         examples.append(Example(domain, "world", name, truth[0]))
         scores.append(_true_score(observer, domain, NOTHING, name, seated.photograph.image, truth))
         for method, network in methods.items():
-            alone = seated.draw(network.edit(seated.s, {ask.attribute: ask.deltas}))
-            edited = seated.compose(alone, ask)
-            drawn(len(edited))
-            scores.append(_true_score(observer, domain, method, name, edited, truth))
-            scores.append(_true_score(observer, domain, method + ALONE, name, alone, truth))
-            examples.append(Example(domain, method, name, edited[0]))
+            edited = seated.edit(stack, method, network, ask)
+            drawn(len(edited.drawn))
+            scores.append(_true_score(observer, domain, method, name, edited.composed, truth))
+            scores.append(_true_score(observer, domain, method + ALONE, name, edited.drawn, truth))
+            examples.append(Example(domain, method, name, edited.composed[0]))
     return scores, examples
 
 

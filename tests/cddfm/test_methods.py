@@ -9,7 +9,7 @@ from cddfm.blocks import layout_sizes
 from cddfm.errors import UserError
 from cddfm.linear import LinearRig
 from cddfm.manipulator import EditorNetworks
-from cddfm.methods import METHODS, Method, edit_styles, method_names, method_network
+from cddfm.methods import METHODS, OWN, Method, carried_out, edit_styles, method_names, method_network
 from cddfm.params import ATTRIBUTES
 from cddfm.rig import StyleRig
 from cddfm.stack import Stack
@@ -44,6 +44,23 @@ def test_no_change_is_none_and_a_change_is_one(tiny_stack, name):
     assert torch.equal(edit_styles(stack, s, zero, name), s)
     for attribute in ATTRIBUTES:
         assert (edit_styles(stack, s, {attribute: zero[attribute] + 0.5}, name) != s).any(dim=1).all()
+
+
+def test_the_stacks_editor_carries_out_what_was_asked_and_others_what_they_make_of_it(tiny_stack):
+    stack = Stack(tiny_stack)
+    s = torch.randn(3, stack.generator.style_layout.style_dim, generator=torch.Generator().manual_seed(0))
+    deltas = {"pose": torch.tensor([[0.0, 0.3, 0.0]]).repeat(3, 1), "light": torch.full((3, 27), 0.2)}
+    whole = stack.editor.edit(s, deltas)
+    made = carried_out(stack, s, whole, deltas, OWN)
+    assert made == deltas
+    made = carried_out(stack, s, whole, deltas, "linear")
+    for group, delta in deltas.items():
+        torch.testing.assert_close(made[group], delta)
+        assert not carried_out(stack, s, s, deltas, "linear")[group].any()
+    for share in (0.1, 0.5):
+        part = carried_out(stack, s, s + share * (whole - s), deltas, "linear")
+        for group, delta in deltas.items():
+            assert ((part[group] >= 0) & (part[group] < delta.clamp(min=1e-9))).all()
 
 
 def test_variants_are_found_loaded_once_and_offered(varied, tiny_stack):
