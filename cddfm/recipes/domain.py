@@ -32,7 +32,8 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
+    """domain: a style of the world; the portraits' own, that the stack's generator learns on by the codes it has, and the networks that read
+    and write them stay good. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an
     encoder's and from a mapping's code), or adversarially what the style's pictures look like, without partners (domains.finetune, the
     published method). start: folder of a stack whose domain of this name, of a generator of the same shape, this training goes on from.
@@ -71,9 +72,8 @@ class RecipeOptions(Options):
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes domains/<name>.safetensors into the stack; True when finished."""
     stack = Stack(folders.stack, device)
-    targets = [style for style in stack.world.styles if style != SOURCE]
-    if options.domain not in targets:
-        raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, targets)}")
+    if options.domain not in stack.world.styles:
+        raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
     source = stack.generator
     frozen = (Paired if options.paired else Finetune).frozen(source)
     begin = earlier(Path(options.start), options.domain, source, frozen).to(device) if options.start else source
@@ -85,7 +85,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
         kinds = kinds_by(KINDS, estimator, attention, *weights)
-        pairs = pairs_of(source, stack.encoder, stack.world, both(SOURCE, options.pool, shared), pool, options.seed)
+        portraits = pool if options.domain == SOURCE else both(SOURCE, options.pool, shared)
+        pairs = pairs_of(source, stack.encoder, stack.world, portraits, pool, options.seed)
         stage = Paired(begin, kinds, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, begin, pool)
@@ -96,7 +97,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     ):  # fmt: skip
         return False
     notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
-    save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=frozen)
+    without = () if options.domain == SOURCE else frozen
+    save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=without)
     return True
 
 
