@@ -35,6 +35,7 @@ stack: setup
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-reconstruction --preset $(PRESET) --stack $(STACK) --role judge
 	$(RUN) train-landmarks      --preset $(PRESET) --stack $(STACK)
+	$(RUN) train-recognition    --preset $(PRESET) --stack $(STACK) --role identity_judge
 	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK) --set space=w_plus
