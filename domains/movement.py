@@ -1,4 +1,4 @@
-"""Pictures seen from a little beside, or in a mirror: who compares them sees with other eyes every time.
+"""Pictures moved, mirrored, turned and zoomed a little: who compares them sees with other eyes every time.
 
 What is lowered by one network's features is soon nothing to that network, as it looks at that moment: between toons that had learned by
 crowds, the distance of means was a quarter of what the judge saw, but three pixels further as large. Made and true pictures are therefore
