@@ -85,6 +85,22 @@ def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
     assert read_notes(stack / "domains/toon.safetensors")["options"]["start"] == "stack", "no place of this machine"
 
 
+def test_the_stacks_own_generator_learns_on_by_the_codes_it_has(made, tmp_path):
+    stack, earlier = tmp_path / "stack", Stack(made / "stack")
+    shutil.copytree(made / "stack", stack)
+    command = ["adapt-domain", "portrait", "--preset", "tiny", "--stack", stack, "--work", tmp_path / "work"]
+    run(*command)
+    before, after = earlier.generator.state_dict(), Stack(stack).generator.state_dict()
+    frozen = embedding_names(earlier.generator)
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert any(not torch.equal(before[name], after[name]) for name in before.keys() - frozen)
+    toon = Stack(stack).domain("toon").state_dict()
+    assert all(torch.equal(tensor, toon[name]) for name, tensor in earlier.domain("toon").state_dict().items())
+    run(*command)
+    again = Stack(stack).generator.state_dict()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in after.items())
+
+
 def test_a_domain_of_another_shape_cannot_be_gone_on_with(made, tmp_path):
     with pytest.raises(UserError, match="leave start out"):
         run("adapt-domain", "toon", "--preset", "tiny", "--stack", made / "stack", "--work", tmp_path, "--set", f"start={EMBEDDED}")
