@@ -32,8 +32,8 @@ from stylespace.weights import save_network
 
 
 class RecipeOptions(Options):
-    """domain: a style of the world; the portraits' own, that the stack's generator learns on by the codes it has, and the networks that read
-    and write them stay good. pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
+    """domain: a style of the world; of the portraits' own the stack's generator learns on, by the codes it has, which mean what they did.
+    pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
     whether codes learn to draw the world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an
     encoder's and from a mapping's code), or adversarially what the style's pictures look like, without partners (domains.finetune, the
     published method). start: folder of a stack whose domain of this name, of a generator of the same shape, this training goes on from.
