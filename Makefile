@@ -37,6 +37,7 @@ stack: setup
 	$(RUN) train-landmarks      --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-recognition    --preset $(PRESET) --stack $(STACK) --role identity_judge
 	$(RUN) train-generator      --preset $(PRESET) --stack $(STACK)
+	$(RUN) adapt-domain portrait --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK)
 	$(RUN) train-base           --preset $(PRESET) --stack $(STACK) --set space=w_plus
 	$(RUN) train-linear         --preset $(PRESET) --stack $(STACK)

@@ -33,13 +33,12 @@ from stylespace.weights import save_network
 
 class RecipeOptions(Options):
     """domain: a style of the world; of the portraits' own the stack's generator learns on, by the codes it has, which mean what they did.
-    pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired:
-    whether codes learn to draw the world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an
-    encoder's and from a mapping's code), or adversarially what the style's pictures look like, without partners (domains.finetune, the
-    published method). start: folder of a stack whose domain of this name, of a generator of the same shape, this training goes on from.
-    rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of paired training, as of the joint stage of
-    train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term,
-    and the discriminator's size.
+    pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired: whether codes learn to draw the
+    world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an encoder's and from a mapping's
+    code), or adversarially what the style's pictures look like, without partners (domains.finetune, the published method). start: folder of
+    a stack whose domain of this name, of a generator of the same shape, this training goes on from. rate: learning rate. middle, attention,
+    fooling, changes, readings, crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep,
+    discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
