@@ -22,6 +22,8 @@ from cddfm.metrics import gain
 from cddfm.render import project_landmarks
 from cddfm.stack import EMBEDDED, Stack
 from domains.finetune import embedding_names
+from domains.registry import domain_path
+from stylespace.weights import read_notes
 
 LIMIT_MEGABYTES = 60
 PORTRAITS = Path(__file__).resolve().parents[2] / "shared" / "data" / "portraits"
@@ -57,7 +59,9 @@ def test_every_network_belongs_to_the_built_in_head(stack):
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_domains_generator_reads_codes_exactly_as_the_portraits_does(stack, domain):
     portrait, adapted = stack.generator.state_dict(), stack.domain(domain).state_dict()
-    assert all(torch.equal(portrait[name], adapted[name]) for name in embedding_names(stack.generator))
+    embedding = embedding_names(stack.generator)
+    assert all(torch.equal(portrait[name], adapted[name]) for name in embedding)
+    assert set(read_notes(domain_path(EMBEDDED, domain))["frozen"]) == embedding, "else it changes when the generator learns on"
 
 
 @pytest.mark.parametrize("method", ["cddfm", "stylerig", "linear"])

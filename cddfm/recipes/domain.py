@@ -21,14 +21,14 @@ from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
-from domains.finetune import Finetune, drawing_like
+from domains.finetune import Finetune, drawing_like, embedding_names
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
-from stylespace.weights import save_network
+from stylespace.weights import read_notes, save_network
 
 
 class RecipeOptions(Options):
@@ -96,9 +96,22 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     ):  # fmt: skip
         return False
     notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
+    if options.domain == SOURCE:
+        hold_apart(stack)
     without = () if options.domain == SOURCE else frozen
     save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=without)
     return True
+
+
+def hold_apart(stack: Stack) -> None:
+    """Writes into the files of the stack's domains what they have taken of its generator so far and it may learn anew (the unpaired way
+    leaves colours to it): they draw as they did."""
+    kept = sorted(embedding_names(stack.generator))
+    for name in stack.domains():
+        path = domain_path(stack.folder, name)
+        notes = read_notes(path)
+        if name != SOURCE and notes["frozen"] != kept:
+            save_network(path, stack.domain(name), notes | {"frozen": kept}, half=True, without=kept)
 
 
 def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
