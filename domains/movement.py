@@ -6,8 +6,8 @@ moved alike, another way in each step, before they are compared (as StyleGAN2-AD
 2020b, "Training generative adversarial networks with limited data").
 
 Pixels that only shift are not other enough: pieces of clay that had learned by them were beside the world's own as 1.10 to 1 in the
-network's features, but as 1.30 turned by 12°, and 1.50 and 1.67 enlarged and reduced by a quarter; the judge saw 1.60. So every second
-movement turns and zooms as well. The others keep pixels as sharp as they are.
+network's features, but as 1.30 turned by 12°, as 1.50 enlarged by a quarter and as 1.67 reduced by a fifth; the judge saw 1.60. So every
+second movement turns and zooms as well. The others keep pixels as sharp as they are.
 """
 
 from __future__ import annotations
