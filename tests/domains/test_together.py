@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from domains.codes import code_rotation, latents
+from domains.movement import Movement
 from domains.together import Together
 from domains.train import Lesson
 from stylespace.encoder import Encoder
@@ -85,7 +86,8 @@ def test_pictures_of_one_scene_share_their_noise(alike):
 
 
 @pytest.mark.parametrize("amount", [0.0, 1.0])
-def test_what_is_beyond_a_code_moves_its_picture_as_the_encoder_is_told(amount):
+def test_what_is_beyond_a_code_moves_its_picture_as_the_encoder_is_told(amount, monkeypatch):
+    monkeypatch.setattr(Movement, "drawn", lambda side, generator: Movement(0, 0, False))
     lesson = views(0, 8, None)._replace(beyond=torch.full((8, 3), amount))
     stage, seen = make_stage(), []
     stage.views, compare = lambda *_: lesson, stage.kinds.likenesses["mapped"].compare
