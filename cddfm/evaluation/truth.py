@@ -105,6 +105,7 @@ class Seated:
         return torch.cat([own.synthesise(one) for own, one in zip(self.generators, s.split(1), strict=True)])
 
     def edit(self, stack: Stack, name: str, method: Method, ask: Ask) -> Edited:
+        """What the method of this name makes of the sitters."""
         deltas = {ask.attribute: ask.deltas}
         s = method.edit(self.s, deltas)
         drawn, made = self.draw(s), carried_out(stack, self.s, s, deltas, name)

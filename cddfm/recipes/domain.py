@@ -69,7 +69,7 @@ class RecipeOptions(Options):
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
-    """Writes domains/<name>.safetensors into the stack; True when finished."""
+    """Writes the domain's generator into the stack; True when finished."""
     stack = Stack(folders.stack, device)
     if options.domain not in stack.world.styles:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
@@ -106,12 +106,12 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
 def hold_apart(stack: Stack) -> None:
     """Writes into the files of the stack's domains what they have taken of its generator so far and it may learn anew (the unpaired way
     leaves colours to it): they draw as they did."""
-    kept = sorted(embedding_names(stack.generator))
-    for name in stack.domains():
+    embedding = embedding_names(stack.generator)
+    for name in set(stack.domains()) - {SOURCE}:
         path = domain_path(stack.folder, name)
         notes = read_notes(path)
-        if name != SOURCE and notes["frozen"] != kept:
-            save_network(path, stack.domain(name), notes | {"frozen": kept}, half=True, without=kept)
+        if set(notes.get("frozen", ())) - embedding:
+            save_network(path, stack.domain(name), notes | {"frozen": sorted(embedding)}, half=True, without=embedding)
 
 
 def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
