@@ -55,14 +55,17 @@ def structure_distance(a: Float[Tensor, "batch 3 height width"], b: Float[Tensor
     return (reduced(a) - reduced(b)).abs().mean()
 
 
-def drawing_like(source: Generator, earlier: Generator, frozen: set[str]) -> Generator:
+def drawing_like(source: Generator, earlier: Generator, origin: Generator, frozen: set[str], since: float = 0.0) -> Generator:
     """A copy of `source` in which all but what is frozen is another generator's, of the same tensors: it draws as that one does, if perhaps
-    with another border. Raises ValueError for others."""
-    known, own = earlier.state_dict(), source.state_dict()
+    with another border. origin: what that one was finetuned from. since: of what `source` has learned since it was that, how much is given
+    to the copy, as the same difference of weights (Ilharco et al. 2023, "Editing models with task arithmetic"). Raises ValueError for
+    others."""
+    known, own, former = (generator.state_dict() for generator in (earlier, source, origin))
     if {name: tensor.shape for name, tensor in known.items()} != {name: tensor.shape for name, tensor in own.items()}:
         raise ValueError(f"generators of one shape are needed, not of {source.arguments} and {earlier.arguments}")
     generator = copy.deepcopy(source)
-    generator.load_state_dict({name: tensor for name, tensor in known.items() if name not in frozen}, strict=False)
+    drawn = {name: tensor + since * (own[name] - former[name]) for name, tensor in known.items() if name not in frozen}
+    generator.load_state_dict(drawn, strict=False)
     return generator
 
 

@@ -1,4 +1,4 @@
-"""Going on from a smaller generator: what it knows, in one of higher resolution or with more feature maps."""
+"""Going on from an earlier generator: what it knows, in one of higher resolution, with more feature maps or with another border."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def continue_generator(generator: Generator, earlier: Generator) -> list[str]:
     }
     generator.load_state_dict(taken | wider, strict=False)
     return [name for name, _ in generator.named_parameters() if name not in taken]
+
+
+def bordered(generator: Generator, replicate_from: int | None) -> Generator:
+    """The same generator with another border (stylespace.border), frozen and in evaluation mode."""
+    other = Generator(**(generator.arguments | {"replicate_from": replicate_from})).to(generator.w_avg.device)
+    other.load_state_dict(generator.state_dict())
+    return other.eval().requires_grad_(False)
 
 
 def _widened(fresh: Tensor, earlier: Tensor) -> Tensor:

@@ -85,6 +85,18 @@ def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
     assert read_notes(stack / "domains/toon.safetensors")["options"]["start"] == "stack", "no place of this machine"
 
 
+def test_a_domain_is_taken_over_with_another_border_and_nothing_more(made, tmp_path):
+    stack, tiny = tmp_path / "stack", ["--preset", "tiny", "--work", tmp_path / "work", "--set", "total_images=0"]
+    shutil.copytree(made / "stack", stack)
+    run("adapt-domain", "toon", "--stack", stack, *tiny, "--set", f"start={made / 'stack'}", "--set", "replicate_from=8")
+    toon, before = Stack(stack).domain("toon"), Stack(made / "stack").domain("toon")
+    assert toon.arguments == before.arguments | {"replicate_from": 8} != before.arguments
+    assert all(torch.equal(tensor, before.state_dict()[name]) for name, tensor in toon.state_dict().items())
+    assert not (tmp_path / "work").exists()
+    with pytest.raises(UserError, match="give total_images, or start, whose clay"):
+        run("adapt-domain", "clay", "--stack", stack, *tiny)
+
+
 def test_the_stacks_own_generator_learns_on_by_the_codes_it_has_and_no_domain_changes_by_it(made, tmp_path):
     stack = tmp_path / "stack"
     shutil.copytree(made / "stack", stack)

@@ -25,6 +25,7 @@ from domains.finetune import Finetune, drawing_like, embedding_names
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
+from stylespace.continued import bordered
 from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
@@ -36,9 +37,11 @@ class RecipeOptions(Options):
     pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired: whether codes learn to draw the
     world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an encoder's and from a mapping's
     code), or adversarially what the style's pictures look like, without partners (domains.finetune, the published method). start: folder of
-    a stack whose domain of this name, of a generator of the same shape, this training goes on from. rate: learning rate. middle, attention,
-    fooling, changes, readings, crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep,
-    discriminator_base, discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    a stack whose domain of this name, of a generator of the same shape, this training goes on from; since: of what the generator has
+    learned since, by the codes that it had, how much the domain is given at once. replicate_from: as of train-generator, whatever the
+    border of either. Of no images nothing more is learned. rate: learning rate. middle, attention, fooling, changes, readings, crowding,
+    busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the
+    adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -52,6 +55,8 @@ class RecipeOptions(Options):
     pool: int = 4_000
     paired: bool = True
     start: str = ""
+    since: float = 0.0
+    replicate_from: int = 64
     total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
@@ -73,14 +78,31 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     stack = Stack(folders.stack, device)
     if options.domain not in stack.world.styles:
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
-    source = stack.generator
+    if not (options.total_images or options.start or options.domain == SOURCE):
+        raise UserError(f"of no images nothing is learned: give total_images, or start, whose {options.domain} is taken over")
+    source = bordered(stack.generator, options.replicate_from)
     frozen = (Paired if options.paired else Finetune).frozen(source)
-    begin = earlier(Path(options.start), options.domain, source, frozen).to(device) if options.start else source
+    begin = earlier(options, source, frozen).to(device) if options.start else source
+    learned = learn(options, folders, stack, source, begin, seconds) if options.total_images else begin
+    if learned is None:
+        return False
+    notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
+    if options.domain == SOURCE:
+        hold_apart(stack)
+    without = () if options.domain == SOURCE else frozen
+    save_network(domain_path(folders.stack, options.domain), learned, notes, half=True, without=without)
+    return True
+
+
+def learn(
+    options: RecipeOptions, folders: Folders, stack: Stack, source: Generator, begin: Generator, seconds: float | None
+) -> Generator | None:
+    """What `begin` becomes by the domain's pictures; None where that was interrupted."""
     shared = drawing(stack, folders, options)
     pool = both(options.domain, options.pool, shared)
     torch.manual_seed(options.seed)
     if options.paired:
-        estimator = estimator_of(folders.stack, device)
+        estimator = estimator_of(folders.stack, stack.device)
         attention = face_attention(estimator, stack.model, options.middle, options.attention)
         weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
         kinds = kinds_by(KINDS, estimator, attention, *weights)
@@ -90,17 +112,11 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     else:
         stage = unpaired(options, source, begin, pool)
     preview = pool.take(torch.arange(12))[0]
-    if not train(
+    done = train(
         stage, options, folders.run(options.domain), f"domain {options.domain}",
         lambda path: save_preview(path, preview, source, stage.average), seconds,
-    ):  # fmt: skip
-        return False
-    notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
-    if options.domain == SOURCE:
-        hold_apart(stack)
-    without = () if options.domain == SOURCE else frozen
-    save_network(domain_path(folders.stack, options.domain), stage.average, notes, half=True, without=without)
-    return True
+    )  # fmt: skip
+    return stage.average if done else None
 
 
 def hold_apart(stack: Stack) -> None:
@@ -119,12 +135,16 @@ def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
     return join(*(draw_pool(style, count, twins=twins, **shared) for twins in (False, True)))
 
 
-def earlier(folder: Path, domain: str, source: Generator, frozen: set[str]) -> Generator:
-    """The source, drawing as the stack's domain of this name does. Raises UserError where that generator has another shape."""
+def earlier(options: RecipeOptions, source: Generator, frozen: set[str]) -> Generator:
+    """The source, drawing as the domain of the stack `start` does, with what `since` says of what the generator has learned since. Raises
+    UserError where that domain has another shape."""
+    stack = Stack(Path(options.start))
     try:
-        return drawing_like(source, Stack(folder).domain(domain), frozen)
+        return drawing_like(source, stack.domain(options.domain), stack.generator, frozen, options.since)
     except ValueError as error:
-        raise UserError(f"the {domain} of {folder} cannot be gone on from: {error}; leave start out to begin from the portraits") from error
+        raise UserError(
+            f"the {options.domain} of {options.start} cannot be gone on from: {error}; leave start out to begin from the portraits"
+        ) from error
 
 
 def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: Pool) -> Finetune:

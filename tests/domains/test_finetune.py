@@ -51,16 +51,27 @@ def test_training_can_begin_from_how_an_earlier_generator_drew(finetuned):
     _, _, stage, _ = finetuned
     source = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2)
     frozen = published_names(source)
-    begin = drawing_like(source, stage.average, frozen)
+    begin = drawing_like(source, stage.average, stage.source, frozen)
     for name, tensor in begin.state_dict().items():
         assert torch.equal(tensor, (source if name in frozen else stage.average).state_dict()[name]), name
     _, fresh = make_stage(begin=begin)
     for which in ("generator", "average"):
         assert all(torch.equal(tensor, begin.state_dict()[name]) for name, tensor in fresh.modules[which].state_dict().items())
     going_on = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2, replicate_from=8)
-    assert drawing_like(going_on, stage.average, frozen).arguments == going_on.arguments, "only the border is another"
+    assert drawing_like(going_on, stage.average, stage.source, frozen).arguments == going_on.arguments, "only the border is another"
     with pytest.raises(ValueError, match="one shape"):
-        drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source, frozen)
+        drawing_like(Generator(8, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2), source, source, frozen)
+
+
+def test_a_domain_is_given_some_of_what_its_generator_has_learned_since(finetuned):
+    _, origin, stage, _ = finetuned
+    source, frozen = copy.deepcopy(origin), embedding_names(origin)
+    with torch.no_grad():
+        for parameter in source.parameters():
+            parameter.add_(0.1)
+    begin, domain = drawing_like(source, stage.average, origin, frozen, since=0.5).state_dict(), stage.average.state_dict()
+    for name, parameter in source.named_parameters():
+        torch.testing.assert_close(begin[name], parameter.data if name in frozen else domain[name] + 0.05, msg=name)
 
 
 def test_one_code_is_one_code_in_both_domains(finetuned):

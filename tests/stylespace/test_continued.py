@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cuda_ops.upfirdn2d import upsample2d
-from stylespace.continued import continue_generator, fade_in
+from stylespace.continued import bordered, continue_generator, fade_in
 from stylespace.generator import Generator
 
 WIDTHS = {"channel_base": 256, "channel_max": 16}
@@ -45,3 +45,18 @@ def test_a_wider_generator_draws_the_same_and_learns_with_all_of_it(architecture
     assert torch.allclose(wider(z, noise="none"), earlier(z, noise="none"), atol=1e-5)
     wider(z, noise="none").square().mean().backward()
     assert wider.synthesis.b32.torgb.weight.grad[:, -6:].abs().min() > 0
+
+
+def test_a_generator_with_another_border_differs_there_alone():
+    torch.manual_seed(0)
+    generator = Generator(32, z_dim=8, w_dim=12, mapping_layers=2, **WIDTHS)
+    other = bordered(generator, 32)
+    assert other.arguments == generator.arguments | {"replicate_from": 32}
+    assert not any(parameter.requires_grad for parameter in other.parameters())
+    s = generator.styles(generator.broadcast(torch.randn(2, 12)))
+    before, after = (network.synthesise(s, noise="none") for network in (generator, other))
+    inside = (..., slice(6, -6), slice(6, -6))
+    torch.testing.assert_close(before[inside], after[inside], atol=1e-5, rtol=1e-5)
+    assert (before - after)[..., 0, :].abs().max() > 1e-3
+    again = bordered(other, None).synthesise(s, noise="none")
+    assert torch.equal(before, again)
