@@ -93,6 +93,9 @@ def test_a_domain_is_taken_over_with_another_border_and_nothing_more(made, tmp_p
     assert toon.arguments == before.arguments | {"replicate_from": 8} != before.arguments
     assert all(torch.equal(tensor, before.state_dict()[name]) for name, tensor in toon.state_dict().items())
     assert not (tmp_path / "work").exists()
+    shutil.copytree(stack, tmp_path / "given")
+    run("adapt-domain", "toon", "--stack", stack, *tiny[:-1], "total_images=8", "--set", f"start={tmp_path / 'given'}")
+    assert Stack(stack).domain("toon").arguments == toon.arguments != Stack(stack).generator.arguments
     with pytest.raises(UserError, match="give total_images, or start, whose clay"):
         run("adapt-domain", "clay", "--stack", stack, *tiny)
 

@@ -38,10 +38,10 @@ class RecipeOptions(Options):
     world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an encoder's and from a mapping's
     code), or adversarially what the style's pictures look like, without partners (domains.finetune, the published method). start: folder of
     a stack whose domain of this name, of a generator of the same shape, this training goes on from; since: of what the generator has
-    learned since, by the codes that it had, how much the domain is given at once. replicate_from: as of train-generator, whatever the
-    border of either. Of no images nothing more is learned. rate: learning rate. middle, attention, fooling, changes, readings, crowding,
-    busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the
-    adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    learned since, by the codes that it had, how much the domain is given at once. replicate_from: as of train-generator; when left out, as
+    what it begins from has it. Of no images nothing more is learned. rate: learning rate. middle, attention, fooling, changes, readings,
+    crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of
+    the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -56,7 +56,7 @@ class RecipeOptions(Options):
     paired: bool = True
     start: str = ""
     since: float = 0.0
-    replicate_from: int = 64
+    replicate_from: int | None = None
     total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
@@ -80,9 +80,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
     if not (options.total_images or options.start or options.domain == SOURCE):
         raise UserError(f"of no images nothing is learned: give total_images, or start, whose {options.domain} is taken over")
-    source = bordered(stack.generator, options.replicate_from)
-    frozen = (Paired if options.paired else Finetune).frozen(source)
-    begin = earlier(options, source, frozen).to(device) if options.start else source
+    source, begin = beginning(options, stack)
+    frozen = frozen_by(options, source)
     learned = learn(options, folders, stack, source, begin, seconds) if options.total_images else begin
     if learned is None:
         return False
@@ -92,6 +91,25 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     without = () if options.domain == SOURCE else frozen
     save_network(domain_path(folders.stack, options.domain), learned, notes, half=True, without=without)
     return True
+
+
+def frozen_by(options: RecipeOptions, source: Generator) -> set[str]:
+    """Names of what stays the source's."""
+    return (Paired if options.paired else Finetune).frozen(source)
+
+
+def beginning(options: RecipeOptions, stack: Stack) -> tuple[Generator, Generator]:
+    """The stack's generator, with the border of what is learned, and what that is learned from: the same, or the domain of the stack
+    `start`, with what `since` says. Raises UserError where that has another shape."""
+    former = Stack(Path(options.start), stack.device) if options.start else stack
+    known = former.domain(options.domain if options.start else SOURCE)
+    source = bordered(stack.generator, options.replicate_from or known.arguments["replicate_from"])
+    try:
+        return source, drawing_like(source, known, former.generator, frozen_by(options, source), options.since)
+    except ValueError as error:
+        raise UserError(
+            f"the {options.domain} of {options.start} cannot be gone on from: {error}; leave start out to begin from the portraits"
+        ) from error
 
 
 def learn(
@@ -133,18 +151,6 @@ def hold_apart(stack: Stack) -> None:
 def both(style: str, count: int, shared: dict[str, Any]) -> Pool:
     """So many portraits of a style, and their twins."""
     return join(*(draw_pool(style, count, twins=twins, **shared) for twins in (False, True)))
-
-
-def earlier(options: RecipeOptions, source: Generator, frozen: set[str]) -> Generator:
-    """The source, drawing as the domain of the stack `start` does, with what `since` says of what the generator has learned since. Raises
-    UserError where that domain has another shape."""
-    stack = Stack(Path(options.start))
-    try:
-        return drawing_like(source, stack.domain(options.domain), stack.generator, frozen, options.since)
-    except ValueError as error:
-        raise UserError(
-            f"the {options.domain} of {options.start} cannot be gone on from: {error}; leave start out to begin from the portraits"
-        ) from error
 
 
 def unpaired(options: RecipeOptions, source: Generator, begin: Generator, pool: Pool) -> Finetune:
