@@ -98,6 +98,8 @@ def test_a_domain_is_taken_over_with_another_border_and_nothing_more(made, tmp_p
     assert Stack(stack).domain("toon").arguments == toon.arguments != Stack(stack).generator.arguments
     with pytest.raises(UserError, match="give total_images, or start, whose clay"):
         run("adapt-domain", "clay", "--stack", stack, *tiny)
+    with pytest.raises(UserError, match="since=0.5 .* give start"):
+        run("adapt-domain", "toon", "--stack", stack, *tiny[:-1], "since=0.5", "--set", "total_images=8")
 
 
 def test_the_stacks_own_generator_learns_on_by_the_codes_it_has_and_no_domain_changes_by_it(made, tmp_path):

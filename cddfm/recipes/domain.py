@@ -80,6 +80,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         raise UserError(f"the world has no style {options.domain!r} to adapt to: {nearest(options.domain, stack.world.styles)}")
     if not (options.total_images or options.start or options.domain == SOURCE):
         raise UserError(f"of no images nothing is learned: give total_images, or start, whose {options.domain} is taken over")
+    if options.since and not options.start:
+        raise UserError(f"since={options.since} is of what was learned since a domain began: give start, whose domain that is")
     source, begin = beginning(options, stack)
     frozen = frozen_by(options, source)
     learned = learn(options, folders, stack, source, begin, seconds) if options.total_images else begin
