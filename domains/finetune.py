@@ -59,10 +59,12 @@ def drawing_like(source: Generator, earlier: Generator, origin: Generator, froze
     """A copy of `source` in which all but what is frozen is another generator's, of the same tensors: it draws as that one does, if perhaps
     with another border. origin: what that one was finetuned from. since: of what `source` has learned since it was that, how much is given
     to the copy, as the same difference of weights (Ilharco et al. 2023, "Editing models with task arithmetic"). Raises ValueError for
-    others."""
+    generators of other shapes, and where something is to be given but codes no longer mean what they did."""
     known, own, former = (generator.state_dict() for generator in (earlier, source, origin))
     if {name: tensor.shape for name, tensor in known.items()} != {name: tensor.shape for name, tensor in own.items()}:
         raise ValueError(f"generators of one shape are needed, not of {source.arguments} and {earlier.arguments}")
+    if since and any(not torch.equal(own[name], former[name]) for name in embedding_names(source)):
+        raise ValueError("codes mean something else since, so nothing that was learned since can be given to it")
     generator = copy.deepcopy(source)
     drawn = {name: tensor + since * (own[name] - former[name]) for name, tensor in known.items() if name not in frozen}
     generator.load_state_dict(drawn, strict=False)

@@ -67,11 +67,15 @@ def test_a_domain_is_given_some_of_what_its_generator_has_learned_since(finetune
     _, origin, stage, _ = finetuned
     source, frozen = copy.deepcopy(origin), embedding_names(origin)
     with torch.no_grad():
-        for parameter in source.parameters():
-            parameter.add_(0.1)
+        for name, parameter in source.named_parameters():
+            parameter.add_(0.0 if name in frozen else 0.1)
     begin, domain = drawing_like(source, stage.average, origin, frozen, since=0.5).state_dict(), stage.average.state_dict()
     for name, parameter in source.named_parameters():
         torch.testing.assert_close(begin[name], parameter.data if name in frozen else domain[name] + 0.05, msg=name)
+    source.mapping.fc0.weight.data.add_(0.1)
+    with pytest.raises(ValueError, match="codes mean something else"):
+        drawing_like(source, stage.average, origin, frozen, since=0.5)
+    assert torch.equal(drawing_like(source, stage.average, origin, frozen).mapping.fc0.weight, source.mapping.fc0.weight)
 
 
 def test_one_code_is_one_code_in_both_domains(finetuned):
