@@ -1,6 +1,7 @@
 """Every command of this part from the command line, and every mistake: one sentence, a non-zero exit, nothing half-written."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -230,3 +231,17 @@ def test_an_interrupt_is_exit_code_130(cddfm, monkeypatch: pytest.MonkeyPatch) -
 def test_help_does_not_load_torch() -> None:
     script = "import sys, cddfm.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "30000000000")],
+    ids=["alone", "turns", "policy"],
+)
+def test_threads_do_not_hold_cores_unless_the_user_wants_it(said: dict[str, str], wait: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    command, environment = [sys.executable, "-m", "cddfm", "controls"], kept | said | {"OMP_DISPLAY_ENV": "verbose"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    if "GOMP_SPINCOUNT" not in told:
+        pytest.skip("PyTorch computes by another OpenMP than GNU's here")
+    assert f"GOMP_SPINCOUNT = '{wait}'" in told
