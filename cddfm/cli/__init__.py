@@ -13,9 +13,9 @@ INTERRUPTED = 130
 
 SPINS = "10000"
 """Turns that a thread waits awake for the others before it sleeps: a tenth of a millisecond or two. GNU's OpenMP, by which PyTorch computes
-on Linux, has them wait 300,000, and hold a core that another program's threads need to go on. Of two programs that edit at once on two
-cores either took 50 to 75 ms or, in a third of the runs, 250 ms for an edit, and 150 or 1,200 ms for a network; so 45 to 51 and 137 to
-157 ms, and alone no more than before."""
+on Linux, has them wait 300,000, and hold a core that another program's threads need to go on. Of five pairs of programs on two cores, an
+edit took 46 to 75 ms in four and 250 ms in one, the estimator 150 to 170 ms in three and 1,000 to 1,250 ms in two; with this, in five
+others, 41 to 54 ms and 137 to 157 ms. Alone 15.9 ms (15.0 and 15.4 without) and 27.5 ms (25.6 and 26.8)."""
 
 app = typer.Typer(
     name="cddfm",
