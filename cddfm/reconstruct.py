@@ -66,13 +66,17 @@ class Reconstructor(nn.Module):
     def levels(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
         """What it sees on the way, for losses: the first look's finest map of the larger picture, which no look goes on from; the last
         feature map of every resolution of either look from large to small; the features of both, and the standardised parameters."""
+        *maps, features, first = self.first_levels(images)
+        close_maps = last_maps(self.close_trunk, self.laid_straight(images, first))
+        close_features = self.close_neck(close_maps[-1])
+        return [*maps, *close_maps, features, close_features, self._joined(first, close_features)]
+
+    def first_levels(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """The same of the first look alone."""
         fine = finest_map(self.trunk, fitted(images, self.detail))
         maps = last_maps(self.trunk, fitted(images, self.resolution))
         features = self.neck(maps[-1])
-        first = self.head(features)
-        close_maps = last_maps(self.close_trunk, self.laid_straight(images, first))
-        close_features = self.close_neck(close_maps[-1])
-        return [fine, *maps, *close_maps, features, close_features, self._joined(first, close_features)]
+        return [fine, *maps, features, self.head(features)]
 
     def first(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch total"]:
         """What the first look alone says, as `standard`."""

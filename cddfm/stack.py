@@ -71,6 +71,10 @@ class Stack:
         return load_network(self.path("judge"), Reconstructor).to(self.device)
 
     @cached_property
+    def onlooker(self) -> Reconstructor:
+        return load_network(self.path("onlooker"), Reconstructor).to(self.device)
+
+    @cached_property
     def recogniser(self) -> Recogniser:
         return load_network(self.path("recogniser"), Recogniser).to(self.device)
 

@@ -11,6 +11,9 @@
   other terms, in which what a face is drowns what it does;
 * of the same pairs, the change of what is read of faces, the last of that network's levels: a cheek that is puffed hardly changes a pixel;
 * a critic of the pictures' small parts (stylespace.critic), where it has a weight: what makes them pass for given ones.
+
+What is lowered by one network's features is soon nothing to that network (domains.movement), and others still see it. So several may look,
+each with a crowd and textures of its own, in one step this one and in the next another.
 """
 
 from __future__ import annotations
@@ -40,11 +43,22 @@ FLATNESS = 0.1
 """Weight of flatness beside busyness: where a picture is flat, the logarithm of a slope rises thirty times as fast as the slope."""
 
 
+class Onlooker(NamedTuple):
+    """levels: the network whose features count; it is left as it is. crowd, textures: what is followed of many pictures as it sees them.
+    attention: what counts more in pictures than the rest; all counts alike without it."""
+
+    levels: Levels
+    crowd: Crowd
+    textures: Textures
+    attention: Attention | None = None
+
+
 class Truth(NamedTuple):
-    """images: given ones. levels: what the network sees in them. weight: how much each of their pixels counts, 1 in the mean; None where
-    all count alike."""
+    """images: given ones. turn: which onlooker sees them. levels: what it sees in them. weight: how much each of their pixels counts, 1 in
+    the mean; None where all count alike."""
 
     images: Float[Tensor, "batch 3 height width"]
+    turn: int
     levels: Sequence[Tensor]
     weight: Float[Tensor, "batch 1 height width"] | None
 
@@ -59,32 +73,36 @@ class Comparison(NamedTuple):
 
 
 class Likeness:
-    """levels: the network whose features count; it is left as it is. features, changes, readings: weights beside the picture's 1, of the
-    features, and of changes of pictures and of readings (with changes or readings, a batch's second half are the first's scenes after one).
-    crowd, textures: what is followed of many pictures, and crowding the weight of either. busyness: weight of how much goes on in every
-    small part, in feature maps and in the picture, and, less, of flatness. fooling: the critic's pull on the picture, as a share of the
-    picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming transformers", section 3.1). 0 leaves any of these out.
-    attention: what counts more in pictures than the rest; all counts alike without it. rate: Adam's learning rate of the critic."""
+    """features, changes, readings: weights beside the picture's 1, of the features, and of changes of pictures and of readings (with
+    changes or readings, a batch's second half are the first's scenes after one). crowding: weight of either of what is followed of many
+    pictures. busyness: weight of how much goes on in every small part, in feature maps and in the picture, and, less, of flatness. fooling:
+    the critic's pull on the picture, as a share of the picture loss's own (an adaptive weight, as in Esser et al. 2021, "Taming
+    transformers", section 3.1). 0 leaves any of these out. rate: Adam's learning rate of the critic."""
 
     def __init__(
-        self, critic: PatchCritic, crowd: Crowd, textures: Textures, levels: Levels, features: float = 0.15, fooling: float = 0.0,
-        changes: float = 0.0, readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0,
-        attention: Attention | None = None, rate: float = 1e-3,
+        self, critic: PatchCritic, onlookers: Sequence[Onlooker], features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
+        readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0, rate: float = 1e-3,
     ):  # fmt: skip
-        self.critic, self.crowd, self.textures, self.levels, self.attention = critic, crowd, textures, levels, attention
+        self.critic, self.onlookers = critic, onlookers
         self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings
         self.crowding, self.busyness = crowding, busyness
-        self.modules: Mapping[str, nn.Module] = {"critic": critic, "crowd": crowd, "textures": textures}
+        self.modules: Mapping[str, nn.Module] = {"critic": critic} | {
+            f"{name}{turn or ''}": getattr(onlooker, name) for turn, onlooker in enumerate(onlookers) for name in ("crowd", "textures")
+        }
         self.optimizer = torch.optim.Adam([parameter_group(list(critic.parameters()), rate)], **ADAM)
 
     @torch.no_grad()
-    def look(self, images: Float[Tensor, "batch 3 height width"]) -> Truth:
-        wanted = self.levels(images)
-        return Truth(images, wanted, None if self.attention is None else _of_mean_one(1 + self.attention(wanted, images.shape[2])))
+    def look(self, images: Float[Tensor, "batch 3 height width"], turn: int = 0) -> Truth:
+        """What the onlooker whose turn it is sees in given pictures."""
+        onlooker = self.onlookers[turn]
+        levels, attention = onlooker.levels(images), onlooker.attention
+        return Truth(images, turn, levels, None if attention is None else _of_mean_one(1 + attention(levels, images.shape[2])))
 
     def compare(self, made: Float[Tensor, "batch 3 height width"], truth: Truth) -> Comparison:
-        images, wanted, weight = truth
-        seen = self.levels(made)
+        """By what sees the truth."""
+        images, turn, wanted, weight = truth
+        onlooker = self.onlookers[turn]
+        seen = onlooker.levels(made)
         metrics: dict[str, Tensor | float] = {
             "picture": picture_loss(made, images, weight=weight),
             "features": feature_loss(seen, wanted),
@@ -93,11 +111,11 @@ class Likeness:
         maps, true_maps = ([level for level in levels if level.dim() == 4] for levels in (seen, wanted))
         if self.crowding:
             features, true = (next(level for level in levels if level.dim() == 2) for levels in (seen, wanted))
-            self.crowd.follow(features.detach(), true)
-            metrics["crowd"] = self.crowd(features)
+            onlooker.crowd.follow(features.detach(), true)
+            metrics["crowd"] = onlooker.crowd(features)
             textured = [*maps, patches(made)]
-            self.textures.follow([level.detach() for level in textured], [*true_maps, patches(images)])
-            metrics["texture"] = self.textures(textured)
+            onlooker.textures.follow([level.detach() for level in textured], [*true_maps, patches(images)])
+            metrics["texture"] = onlooker.textures(textured)
             loss = loss + self.crowding * (metrics["crowd"] + metrics["texture"])
         if self.busyness:
             metrics["busyness"] = busyness_loss(maps, true_maps)

@@ -8,6 +8,10 @@ moved alike, another way in each step, before they are compared (as StyleGAN2-AD
 Pixels that only shift are not other enough: pieces of clay that had learned by them were beside the world's own as 1.10 to 1 in the
 network's features, but as 1.30 turned by 12°, as 1.50 enlarged by a quarter and as 1.67 reduced by a fifth; the judge saw 1.60. So every
 second movement turns and zooms as well. The others keep pixels as sharp as they are.
+
+But a crowd that is seen moved is like the true one as it is moved: what is too far left in a picture is too far right in its mirror
+image. Between paintings' means in the estimator's features lay 0.0001 of the variance moved, and 0.0005 as they are. So last of all they
+may be seen as they are (`STILL`).
 """
 
 from __future__ import annotations
@@ -61,3 +65,7 @@ class Movement(NamedTuple):
         back = images.new_tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
         grid = functional.affine_grid(back, list(images.shape), align_corners=False)
         return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+STILL = Movement(0, 0, False)
+"""None."""

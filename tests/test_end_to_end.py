@@ -18,13 +18,14 @@ from stylespace.weights import read_notes
 COMMANDS = [
     ["train-reconstruction"],
     ["train-reconstruction", "--role", "judge"],
+    ["train-reconstruction", "--role", "onlooker", "--set", "close_images=0"],
     ["train-landmarks"],
     ["train-generator"],
     ["train-base"],
     ["train-base", "--set", "space=w_plus"],
     ["select-layers"],
     ["train-editor"],
-    ["adapt-domain", "toon"],
+    ["adapt-domain", "toon", "--set", "onlooker=true"],
 ]
 
 
@@ -45,7 +46,7 @@ def made(tmp_path_factory):
 
 def test_the_commands_make_everything_an_edit_needs(made):
     files = {str(path.relative_to(made / "stack")) for path in (made / "stack").rglob("*") if path.is_file()}
-    names = ("generator", "encoder", "estimator", "landmarker", "judge", "base", "stylerig", "editor", "domains/toon")
+    names = ("generator", "encoder", "estimator", "landmarker", "judge", "onlooker", "base", "stylerig", "editor", "domains/toon")
     networks = {f"{name}.safetensors" for name in names}
     assert files == networks | {"layers.json", "layers.png"}
 
@@ -54,6 +55,12 @@ def test_a_generator_needs_an_estimator_first(tmp_path):
     with pytest.raises(UserError, match="run 'cddfm train-reconstruction"):
         run("train-generator", "--preset", "tiny", "--stack", tmp_path / "stack", "--work", tmp_path / "work")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_domain_with_an_onlooker_needs_it_first(made, tmp_path):
+    shutil.copytree(made / "stack", tmp_path / "stack", ignore=shutil.ignore_patterns("onlooker.safetensors"))
+    with pytest.raises(UserError, match="has no onlooker .* run 'cddfm train-reconstruction --role onlooker"):
+        run("adapt-domain", "toon", "--preset", "tiny", "--stack", tmp_path / "stack", "--work", made / "work", "--set", "onlooker=true")
 
 
 def test_the_domain_generator_keeps_every_frozen_tensor_bit_for_bit(made):

@@ -66,13 +66,15 @@ def train_generator(
 
 
 def train_reconstruction(
-    role: Annotated[str, typer.Option(help="estimator (trains the rest), or judge (evaluates it, and nothing else).")] = "estimator",
+    role: Annotated[
+        str, typer.Option(help="estimator (trains the rest), judge (evaluates it, and nothing else), or onlooker (sees what domains draw).")
+    ] = "estimator",
     preset: Preset = "small", stack: StackFolder = Path("stack"), work: Work = Path("runs"), changes: Set = [],
     device: Device = "auto", seconds: Seconds = None, precision: Precision = "auto",
     dry_run: DryRun = False, morphable: Morphable = None,
 ) -> None:  # fmt: skip
     """Train a network that reads face parameters off a picture."""
-    _check_role(role, ("estimator", "judge"))
+    _check_role(role, ("estimator", "judge", "onlooker"))
     _run("reconstruction", preset, stack, work, [f"role={role}", *changes], device, seconds, dry_run, morphable, precision)
 
 

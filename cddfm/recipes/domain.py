@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from cddfm.attention import face_attention
 from cddfm.config import Options, nearest
 from cddfm.data import Pool, draw_pool, join
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
-from cddfm.recipes.generator import estimator_of, kinds_by
+from cddfm.recipes.onlookers import Sight, estimator_of, kinds_by, onlooker_of
 from cddfm.recipes.twins import drawing
 from cddfm.runs import Folders
 from cddfm.stack import Stack
@@ -39,9 +38,11 @@ class RecipeOptions(Options):
     code), or adversarially what the style's pictures look like, without partners (domains.finetune, the published method). start: folder of
     a stack whose domain of this name, of a generator of the same shape, this training goes on from; since: of what the generator has
     learned since, by the codes that it had, how much the domain is given at once. replicate_from: as of train-generator; when left out, as
-    what it begins from has it. Of no images nothing more is learned. rate: learning rate. middle, attention, fooling, changes, readings,
-    crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of
-    the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    what it begins from has it. Of no images nothing more is learned. onlooker: whether in paired training the stack's onlooker
+    (train-reconstruction --role onlooker) takes turns with the estimator. moved: whether pictures are moved there before they are
+    compared (domains.movement). rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of paired training,
+    as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and
+    of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -57,6 +58,8 @@ class RecipeOptions(Options):
     start: str = ""
     since: float = 0.0
     replicate_from: int | None = None
+    onlooker: bool = False
+    moved: bool = True
     total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
@@ -122,10 +125,11 @@ def learn(
     pool = both(options.domain, options.pool, shared)
     torch.manual_seed(options.seed)
     if options.paired:
-        estimator = estimator_of(folders.stack, stack.device)
-        attention = face_attention(estimator, stack.model, options.middle, options.attention)
-        weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
-        kinds = kinds_by(KINDS, estimator, attention, *weights)
+        kinds = kinds_by(
+            KINDS, sights=sights_of(options, stack), model=stack.model, middle=options.middle, attention=options.attention,
+            fooling=options.fooling, changes=options.changes, readings=options.readings, crowding=options.crowding,
+            busyness=options.busyness, moved=options.moved,
+        )  # fmt: skip
         portraits = pool if options.domain == SOURCE else both(SOURCE, options.pool, shared)
         pairs = pairs_of(source, stack.encoder, stack.world, portraits, pool, options.seed)
         stage = Paired(begin, kinds, pairs, options.batch, options.total_images, options.rate)
@@ -137,6 +141,16 @@ def learn(
         lambda path: save_preview(path, preview, source, stage.average), seconds,
     )  # fmt: skip
     return stage.average if done else None
+
+
+def sights_of(options: RecipeOptions, stack: Stack) -> list[Sight]:
+    """Who sees how like pictures are: the estimator, and the onlooker where the options want it."""
+    estimator = estimator_of(stack.folder, stack.device)
+    sights = [Sight(estimator, estimator.levels)]
+    if options.onlooker:
+        onlooker = onlooker_of(stack.folder, stack.device)
+        sights.append(Sight(onlooker, onlooker.first_levels))
+    return sights
 
 
 def hold_apart(stack: Stack) -> None:

@@ -3,37 +3,33 @@ domains.together)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from cddfm.attention import face_attention
 from cddfm.config import Options
 from cddfm.data import Pool, draw_pool
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
 from cddfm.loop import train
+from cddfm.recipes.onlookers import Sight, estimator_of, kinds_by
 from cddfm.reconstruct import Reconstructor
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import known_codes, seen_of, twin_views
 from cddfm.world import CODE_DIM, VERSION
 from cddfm.worlds import world_of
-from domains.crowd import Crowd
 from domains.joint import Joint
-from domains.kinds import KINDS, Kinds
-from domains.likeness import Attention, Likeness
+from domains.kinds import KINDS
 from domains.mapping import MappingFit
 from domains.registry import SOURCE
-from domains.texture import PATCHES, Textures
 from domains.together import Together
 from domains.train import EncoderStart, WarmStart
 from stylespace.code import FIRST_RESOLUTION
 from stylespace.continued import continue_generator, fade_in
-from stylespace.critic import PatchCritic
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import save_network
@@ -103,16 +99,6 @@ class RecipeOptions(Options):
     busyness: float = 1.5
 
 
-def estimator_of(folder: Path, device: str) -> Reconstructor:
-    """What the encoder starts from, and what sees how far generated pictures are from true ones. Raises UserError without it."""
-    if not (folder / "estimator.safetensors").is_file():
-        raise UserError(
-            f"the encoder starts from the estimator, which the stack {folder} does not have; "
-            f"run 'cddfm train-reconstruction --stack {folder}' first"
-        )
-    return Stack(folder, device).estimator.eval().requires_grad_(False)
-
-
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
     """Writes generator.safetensors and encoder.safetensors into the stack; True when finished."""
     if options.z_dim < CODE_DIM:
@@ -157,11 +143,13 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
             warm, warm_options, folders.run("warm"), "warm start", lambda path: preview.save(path, generator, encoder), seconds
         ):
             return False
-    attention = face_attention(estimator, world.model.to(device), options.middle, options.attention)
-
-    weights = options.fooling, options.changes, options.readings, options.crowding, options.busyness
+    compared = partial(
+        kinds_by, sights=[Sight(estimator, estimator.levels)], model=world.model.to(device), middle=options.middle,
+        attention=options.attention, fooling=options.fooling, changes=options.changes, readings=options.readings,
+        crowding=options.crowding, busyness=options.busyness,
+    )  # fmt: skip
     if options.total_images:
-        kinds = kinds_by(KINDS[:1], estimator, attention, *weights)
+        kinds = compared(KINDS[:1])
         joint = Joint(generator, encoder, kinds, views, options.batch, options.total_images, options.rate / 2)
         generator, encoder = joint.average, joint.average_encoder
         if not train(joint, options, folders.run("generator"), "generator", lambda path: preview.save(path, generator, encoder), seconds):
@@ -174,7 +162,7 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
         if not train(fit, fit_options, folders.run("mapping"), "mapping", seconds=seconds):
             return False
     if options.together_images:
-        kinds = kinds_by(KINDS, estimator, attention, *weights)
+        kinds = compared(KINDS)
         together = Together(generator, encoder, kinds, views, options.batch, options.together_images, options.rate / 2)
         generator = together.average
         together_options = options.model_copy(update={"total_images": options.together_images})
@@ -185,26 +173,6 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     save_network(folders.stack / "generator.safetensors", generator, notes, half=True)
     save_network(folders.stack / "encoder.safetensors", encoder, notes, half=True)
     return True
-
-
-def kinds_by(
-    names: Sequence[str], estimator: Reconstructor, attention: Attention, fooling: float, changes: float, readings: float, crowding: float,
-    busyness: float,
-) -> Kinds:  # fmt: skip
-    """How like pictures of twins, of codes of these kinds, are to what this estimator sees, with critics that know nothing yet."""
-    device, side = next(estimator.parameters()).device, estimator.detail
-    with torch.no_grad():
-        levels = estimator.levels(torch.zeros(1, 3, side, side, device=device))
-    channels = [*(level.shape[1] for level in levels if level.dim() == 4), 3 * PATCHES**2]
-
-    def likeness() -> Likeness:
-        crowd, textures = Crowd(estimator.head.in_features), Textures(channels)
-        return Likeness(
-            PatchCritic().to(device), crowd.to(device), textures.to(device), estimator.levels, fooling=fooling, changes=changes,
-            readings=readings, crowding=crowding, busyness=busyness, attention=attention,
-        )  # fmt: skip
-
-    return Kinds({name: likeness() for name in names})
 
 
 def encoder_like(estimator: Reconstructor, w_dim: int) -> Encoder:

@@ -21,8 +21,11 @@ from cddfm.worlds import world_of
 from domains.registry import SOURCE
 from stylespace.weights import save_network
 
-ARCHITECTURES = {"estimator": "residual", "judge": "plain"}
-"""Other architecture, other seed: what judges an edit shares nothing with what trained it."""
+Role = Literal["estimator", "judge", "onlooker"]
+
+ARCHITECTURES: dict[Role, str] = {"estimator": "residual", "judge": "plain", "onlooker": "plain"}
+"""Other architecture, other seed: what judges an edit shares nothing with what trained it. The onlooker is built as the judge is, of a seed
+of its own, and sees what domains draw while they learn (domains.likeness): no network but the judge itself judges."""
 
 
 class RecipeOptions(Options):
@@ -44,7 +47,7 @@ class RecipeOptions(Options):
         ),
     }  # fmt: skip
 
-    role: Literal["estimator", "judge"] = "estimator"
+    role: Role = "estimator"
     resolution: int = 64
     drawn: int = 128
     pool: int = 90_000
@@ -61,7 +64,7 @@ class RecipeOptions(Options):
 
 
 def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | None = None) -> bool:
-    """Writes estimator.safetensors or judge.safetensors into the stack; True when finished."""
+    """Writes the network into the stack, under its role; True when finished."""
     world = world_of(folders.stack)
     model = world.model.to(device)
     wanted = {SOURCE: options.pool} | options.styled
@@ -95,10 +98,10 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     return done
 
 
-def earlier(folder: Path, role: Literal["estimator", "judge"], like: Reconstructor) -> Reconstructor:
+def earlier(folder: Path, role: Role, like: Reconstructor) -> Reconstructor:
     """The stack's network of this role. Raises UserError when its shape is another than that of `like`."""
     stack = Stack(folder)
-    network = stack.estimator if role == "estimator" else stack.judge
+    network = getattr(stack, role)
     differing = sorted(name for name in like.arguments if network.arguments[name] != like.arguments[name] and name != "detail")
     if differing:
         raise UserError(

@@ -6,7 +6,7 @@ import torch
 
 from domains.crowd import Crowd
 from domains.kinds import KINDS, Kinds
-from domains.likeness import Likeness
+from domains.likeness import Likeness, Onlooker
 from domains.texture import PATCHES, Textures
 from stylespace.critic import PatchCritic
 
@@ -24,9 +24,14 @@ def picture(ground, square):
     return pictures
 
 
-def likeness(**weights):
-    """By this network, of pictures of 16 pixels a side."""
-    return Likeness(PatchCritic(width=8), Crowd(12), Textures([3, 3, 3 * PATCHES**2]), levels, **weights)
+def onlooker(levels=levels, attention=None):
+    """Of pictures of 16 pixels a side."""
+    return Onlooker(levels, Crowd(12), Textures([3, 3, 3 * PATCHES**2]), attention)
+
+
+def likeness(*onlookers, **weights):
+    """By these, or by one that sees averages."""
+    return Likeness(PatchCritic(width=8), onlookers or (onlooker(),), **weights)
 
 
 def kinds(*names, **weights):

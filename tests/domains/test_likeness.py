@@ -5,7 +5,7 @@ import torch
 from domains.crowd import ENOUGH
 from domains.likeness import FLATNESS
 from stylespace.objectives import picture_loss
-from tests.domains.standins import likeness
+from tests.domains.standins import levels, likeness, onlooker
 
 IMAGES = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
@@ -90,3 +90,16 @@ def test_a_change_that_is_drawn_is_worth_more_than_none():
     assert float(changed.metrics["reading"]) < 0.1 < 0.9 < float(still.metrics["reading"])
     weighted = {"picture": 1.0, "features": 0.25, "change": 0.5, "reading": 0.125}
     assert torch.isclose(still.loss, sum(weight * still.metrics[name] for name, weight in weighted.items()))
+
+
+def test_each_onlooker_compares_what_it_sees_and_follows_crowds_of_its_own():
+    torch.manual_seed(0)
+    colour_blind = onlooker(lambda images: levels(images.mean(dim=1, keepdim=True).expand_as(images)))
+    both = likeness(onlooker(), colour_blind, crowding=1.0)
+    first, second = (both.compare(IMAGES.flip(1), both.look(IMAGES, turn)) for turn in (0, 1))
+    assert float(second.metrics["features"]) < 1e-6 < 0.1 < float(first.metrics["features"])
+    assert torch.isclose(first.metrics["picture"], second.metrics["picture"])
+    assert both.modules.keys() == {"critic", "crowd", "textures", "crowd1", "textures1"}
+    apart = [(both.modules[name].made_mean - both.modules[name].true_mean).abs().amax() for name in ("crowd", "crowd1")]
+    assert float(apart[1]) < 1e-6 < 0.01 < float(apart[0])
+    assert int(both.modules["crowd"].pictures) == int(both.modules["crowd1"].pictures) == len(IMAGES)
