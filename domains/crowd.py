@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 HALF_LIFE = 1000
-"""Pictures after which half of a moving average is of newer ones. What is asked for by old ones is asked for too long: with 4,000 (and
-pictures moved) paintings ended at 2.72 times the world's own distance, whose last sixth with 1,000 (and pictures as they are) made 2.22."""
+"""Pictures after which half of a moving average is of newer ones: what is asked for by old ones is asked for too long. The paintings
+that are shipped learned by it, all else by 4,000; what it does by itself was not measured."""
 
 LEAST, ENOUGH = 4000, 8000
 """Pictures that must have been seen before anything is asked for, and before all is, more and more between them: of a few for each of its

@@ -10,8 +10,8 @@ network's features, but as 1.30 turned by 12°, as 1.50 enlarged by a quarter an
 second movement turns and zooms as well. The others keep pixels as sharp as they are.
 
 But a crowd that is seen moved is like the true one as it is moved: what is too far left in a picture is too far right in its mirror
-image. Between paintings' means in the estimator's features lay 0.0001 of the variance moved, and 0.0005 as they are. So last of all they
-may be seen as they are (`STILL`).
+image. So last of all they may be seen as they are (`STILL`): paintings at 0.096 by the judge came to 0.090 by 4,000 scenes so, and to
+0.104 by the same scenes moved.
 """
 
 from __future__ import annotations
@@ -68,4 +68,4 @@ class Movement(NamedTuple):
 
 
 STILL = Movement(0, 0, False)
-"""None."""
+"""Leaves pictures as they are."""

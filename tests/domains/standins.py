@@ -24,9 +24,9 @@ def picture(ground, square):
     return pictures
 
 
-def onlooker(levels=levels, attention=None):
+def onlooker(levels=levels):
     """Of pictures of 16 pixels a side."""
-    return Onlooker(levels, Crowd(12), Textures([3, 3, 3 * PATCHES**2]), attention)
+    return Onlooker(levels, Crowd(12), Textures([3, 3, 3 * PATCHES**2]))
 
 
 def likeness(*onlookers, **weights):
