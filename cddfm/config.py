@@ -24,10 +24,13 @@ class Options(BaseModel):
     batch: int
 
     def record(self) -> dict[str, Any]:
-        """What is kept with a finished network: the folder that it started from by its name alone, which is all that means something on
+        """What is kept with a finished network: folders that it started from by their names alone, which are all that means something on
         another machine."""
         options = self.model_dump()
-        return options | {"start": Path(options["start"]).name} if options.get("start") else options
+        start = options.get("start")
+        if not start:
+            return options
+        return options | {"start": Path(start).name if isinstance(start, str) else tuple(Path(folder).name for folder in start)}
 
 
 OptionsKind = TypeVar("OptionsKind", bound=Options)

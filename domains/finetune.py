@@ -9,7 +9,7 @@ partner here; where there are partners, domains.paired is better.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -69,6 +69,19 @@ def drawing_like(source: Generator, earlier: Generator, origin: Generator, froze
     drawn = {name: tensor + since * (own[name] - former[name]) for name, tensor in known.items() if name not in frozen}
     generator.load_state_dict(drawn, strict=False)
     return generator
+
+
+def mean_of(generators: Sequence[Generator]) -> Generator:
+    """The mean of the weights of generators that were finetuned from one (Wortsman et al. 2022, "Model soups"): what each of them has
+    learned by itself alone, and by chance, is less in it. One is its own mean. Raises ValueError for generators of other shapes or
+    borders."""
+    first, *others = generators
+    if any(other.arguments != first.arguments for other in others):
+        raise ValueError(f"generators of one shape are needed, not of {first.arguments} and others")
+    mean = copy.deepcopy(first)
+    states = [generator.state_dict() for generator in generators]
+    mean.load_state_dict({name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]})
+    return mean
 
 
 def unfrozen_copy(source: Generator, frozen: set[str]) -> tuple[Generator, list[nn.Parameter]]:

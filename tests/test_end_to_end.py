@@ -89,7 +89,7 @@ def test_a_domain_is_gone_on_with_from_an_earlier_stack(made, tmp_path):
     toon, before, portrait = (network.state_dict() for network in (Stack(stack).domain("toon"), earlier.domain("toon"), earlier.generator))
     assert all(torch.allclose(toon[name], before[name], atol=1e-3) for name in toon)
     assert any(not torch.allclose(toon[name], portrait[name], atol=1e-3) for name in toon)
-    assert read_notes(stack / "domains/toon.safetensors")["options"]["start"] == "stack", "no place of this machine"
+    assert read_notes(stack / "domains/toon.safetensors")["options"]["start"] == ["stack"], "no place of this machine"
 
 
 def test_a_domain_is_taken_over_with_another_border_and_nothing_more(made, tmp_path):
@@ -101,12 +101,27 @@ def test_a_domain_is_taken_over_with_another_border_and_nothing_more(made, tmp_p
     assert all(torch.equal(tensor, before.state_dict()[name]) for name, tensor in toon.state_dict().items())
     assert not (tmp_path / "work").exists()
     shutil.copytree(stack, tmp_path / "given")
+    with pytest.raises(UserError, match="cannot be gone on from: generators of one shape"):
+        run("adapt-domain", "toon", "--stack", stack, *tiny, "--set", f"start={made / 'stack'},{tmp_path / 'given'}")
     run("adapt-domain", "toon", "--stack", stack, *tiny[:-1], "total_images=8", "--set", f"start={tmp_path / 'given'}")
     assert Stack(stack).domain("toon").arguments == toon.arguments != Stack(stack).generator.arguments
     with pytest.raises(UserError, match="give total_images, or start, whose clay"):
         run("adapt-domain", "clay", "--stack", stack, *tiny)
     with pytest.raises(UserError, match="since=0.5 .* give start"):
         run("adapt-domain", "toon", "--stack", stack, *tiny[:-1], "since=0.5", "--set", "total_images=8")
+
+
+def test_a_domain_becomes_the_mean_of_several(made, tmp_path):
+    stacks = [tmp_path / name for name in ("one", "other", "both")]
+    for stack in stacks:
+        shutil.copytree(made / "stack", stack)
+    run("adapt-domain", "toon", "--preset", "tiny", "--stack", stacks[1], "--work", tmp_path, "--set", f"start={stacks[0]}")
+    both = ["--set", f"start={stacks[0]},{stacks[1]}", "--set", "total_images=0"]
+    run("adapt-domain", "toon", "--preset", "tiny", "--stack", stacks[2], "--work", tmp_path, *both)
+    one, other, mean = (Stack(stack).domain("toon").state_dict() for stack in stacks)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, (one[name] + other[name]) / 2, atol=1e-3, rtol=1e-3, msg=name)
 
 
 def test_the_stacks_own_generator_learns_on_by_the_codes_it_has_and_no_domain_changes_by_it(made, tmp_path):

@@ -20,7 +20,7 @@ from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
-from domains.finetune import Finetune, drawing_like, embedding_names
+from domains.finetune import Finetune, drawing_like, embedding_names, mean_of
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
 from domains.registry import SOURCE, domain_path
@@ -36,13 +36,13 @@ class RecipeOptions(Options):
     pool: portraits drawn of it, each with its twin, at `drawn` pixels a side, then averaged. paired: whether codes learn to draw the
     world's own picture of their scene (domains.paired; total_images then counts scenes, each drawn from an encoder's and from a mapping's
     code), or adversarially what the style's pictures look like, without partners (domains.finetune, the published method). start: folder of
-    a stack whose domain of this name, of a generator of the same shape, this training goes on from; since: of what the generator has
-    learned since, by the codes that it had, how much the domain is given at once. replicate_from: as of train-generator; when left out, as
-    what it begins from has it. Of no images nothing more is learned. onlooker: whether in paired training the stack's onlooker
-    (train-reconstruction --role onlooker) takes turns with the estimator. moved: whether pictures are moved there before they are
-    compared (domains.movement). rate: learning rate. middle, attention, fooling, changes, readings, crowding, busyness: of paired training,
-    as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of the adversarial one, weights of R1 and
-    of the structure term, and the discriminator's size.
+    a stack whose domain of this name, of a generator of the same shape, this training goes on from, or of several, whose weights' mean it
+    begins with; since: of what the generator has learned since the first of them, by the codes that it had, how much the domain is given at
+    once. replicate_from: as of train-generator; when left out, as what it begins from has it. Of no images nothing more is learned.
+    onlooker: whether in paired training the stack's onlooker (train-reconstruction --role onlooker) takes turns with the estimator. moved:
+    whether pictures are moved there before they are compared (domains.movement). rate: learning rate. middle, attention, fooling, changes,
+    readings, crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base,
+    discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -55,7 +55,7 @@ class RecipeOptions(Options):
     drawn: int = 128
     pool: int = 4_000
     paired: bool = True
-    start: str = ""
+    start: tuple[str, ...] = ()
     since: float = 0.0
     replicate_from: int | None = None
     onlooker: bool = False
@@ -104,16 +104,18 @@ def frozen_by(options: RecipeOptions, source: Generator) -> set[str]:
 
 
 def beginning(options: RecipeOptions, stack: Stack) -> tuple[Generator, Generator]:
-    """The stack's generator, with the border of what is learned, and what that is learned from: the same, or the domain of the stack
-    `start`, with what `since` says. Raises UserError where that has another shape."""
-    former = Stack(Path(options.start), stack.device) if options.start else stack
-    known = former.domain(options.domain if options.start else SOURCE)
-    source = bordered(stack.generator, options.replicate_from or known.arguments["replicate_from"])
+    """The stack's generator, with the border of what is learned, and what that is learned from: the same, or the mean of the domains of the
+    stacks `start`, with what `since` says. Raises UserError where one has another shape."""
+    formers = [Stack(Path(folder), stack.device) for folder in options.start]
+    domains = [former.domain(options.domain) for former in formers] or [stack.domain(SOURCE)]
+    source = bordered(stack.generator, options.replicate_from or domains[0].arguments["replicate_from"])
+    origin = formers[0].generator if formers else stack.generator
     try:
-        return source, drawing_like(source, known, former.generator, frozen_by(options, source), options.since)
+        return source, drawing_like(source, mean_of(domains), origin, frozen_by(options, source), options.since)
     except ValueError as error:
         raise UserError(
-            f"the {options.domain} of {options.start} cannot be gone on from: {error}; leave start out to begin from the portraits"
+            f"the {options.domain} of {', '.join(options.start)} cannot be gone on from: {error}; "
+            f"leave start out to begin from the portraits"
         ) from error
 
 

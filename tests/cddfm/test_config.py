@@ -54,3 +54,8 @@ def test_a_record_names_folders_without_their_place():
 
     assert Started(total_images=1, batch=1, start="/some/where/stack").record()["start"] == "stack"
     assert Started(total_images=1, batch=1).record() == Started(total_images=1, batch=1).model_dump()
+
+    class StartedBySeveral(Options):
+        start: tuple[str, ...] = ()
+
+    assert StartedBySeveral(total_images=1, batch=1, start=("/some/where/stack", "other")).record()["start"] == ("stack", "other")

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from domains.finetune import Finetune, drawing_like, embedding_names, published_names, structure_distance
+from domains.finetune import Finetune, drawing_like, embedding_names, mean_of, published_names, structure_distance
 from stylespace.discriminator import Discriminator
 from stylespace.generator import Generator
 from tests.domains.standins import resumed, run
@@ -76,6 +76,17 @@ def test_a_domain_is_given_some_of_what_its_generator_has_learned_since(finetune
     with pytest.raises(ValueError, match="codes mean something else"):
         drawing_like(source, stage.average, origin, frozen, since=0.5)
     assert torch.equal(drawing_like(source, stage.average, origin, frozen).mapping.fc0.weight, source.mapping.fc0.weight)
+
+
+def test_a_domain_begins_with_the_mean_of_several(finetuned):
+    _, source, stage, _ = finetuned
+    mean = mean_of([source, stage.average, stage.average])
+    assert mean is not source and mean.arguments == source.arguments
+    for name, tensor in mean.state_dict().items():
+        torch.testing.assert_close(tensor, (source.state_dict()[name] + 2 * stage.average.state_dict()[name]) / 3, msg=name)
+    assert all(torch.equal(tensor, source.state_dict()[name]) for name, tensor in mean_of([source]).state_dict().items())
+    with pytest.raises(ValueError, match="one shape"):
+        mean_of([source, Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=16, mapping_layers=2, replicate_from=8)])
 
 
 def test_one_code_is_one_code_in_both_domains(finetuned):
