@@ -11,7 +11,7 @@ second movement turns and zooms as well. The others keep pixels as sharp as they
 
 But a crowd that is seen moved is like the true one as it is moved: what is too far left in a picture is too far right in its mirror
 image. So last of all they may be seen as they are (`STILL`): paintings at 0.096 by the judge came to 0.090 by 4,000 scenes so, and to
-0.104 by the same scenes moved.
+0.104 by the same scenes moved. Toons went from 0.157 to 0.169 so (2,000 a set), and to 0.179 by pictures that only shifted.
 """
 
 from __future__ import annotations

@@ -124,6 +124,19 @@ def test_a_domain_becomes_the_mean_of_several(made, tmp_path):
         torch.testing.assert_close(tensor, (one[name] + other[name]) / 2, atol=1e-3, rtol=1e-3, msg=name)
 
 
+def test_a_domain_is_made_as_fine_as_its_pictures_by_its_noise_alone(made, tmp_path):
+    stack = tmp_path / "stack"
+    shutil.copytree(made / "stack", stack)
+    tiny = ["--preset", "tiny", "--stack", stack, "--work", tmp_path, "--set", f"start={made / 'stack'}", "--set", "total_images=0"]
+    run("adapt-domain", "toon", *tiny, "--set", "fine=true")
+    before, after = (Stack(folder).domain("toon").state_dict() for folder in (made / "stack", stack))
+    factor = read_notes(stack / "domains/toon.safetensors")["noise"]
+    assert 0.0 <= factor != 1.0
+    for name, tensor in after.items():
+        expected = before[name] * (factor if name.endswith(".noise_strength") else 1)
+        torch.testing.assert_close(tensor, expected, atol=1e-4, rtol=2e-3, msg=name)
+
+
 def test_the_stacks_own_generator_learns_on_by_the_codes_it_has_and_no_domain_changes_by_it(made, tmp_path):
     stack = tmp_path / "stack"
     shutil.copytree(made / "stack", stack)

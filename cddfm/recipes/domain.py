@@ -12,14 +12,16 @@ from cddfm.config import Options, nearest
 from cddfm.data import Pool, draw_pool, join
 from cddfm.errors import UserError
 from cddfm.images import to_picture, write_picture
-from cddfm.loop import train
+from cddfm.loop import step_generator, train
 from cddfm.recipes.onlookers import Sight, estimator_of, kinds_by, onlooker_of
 from cddfm.recipes.twins import drawing
+from cddfm.report import say
 from cddfm.runs import Folders
 from cddfm.stack import Stack
 from cddfm.stages.views import beyond, shuffled
 from cddfm.worlds import World
 from domains.codes import latents
+from domains.fineness import as_fine_as, fineness
 from domains.finetune import Finetune, drawing_like, embedding_names, mean_of
 from domains.kinds import KINDS
 from domains.paired import Paired, Pairs
@@ -29,6 +31,9 @@ from stylespace.discriminator import Discriminator
 from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import read_notes, save_network
+
+MEASURED = 256
+"""Scenes by which it is measured how fine pictures are."""
 
 
 class RecipeOptions(Options):
@@ -40,9 +45,10 @@ class RecipeOptions(Options):
     begins with; since: of what the generator has learned since the first of them, by the codes that it had, how much the domain is given at
     once. replicate_from: as of train-generator; when left out, as what it begins from has it. Of no images nothing more is learned.
     onlooker: whether in paired training the stack's onlooker (train-reconstruction --role onlooker) takes turns with the estimator. moved:
-    whether pictures are moved there before they are compared (domains.movement). rate: learning rate. middle, attention, fooling, changes,
-    readings, crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base,
-    discriminator_max: of the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
+    whether pictures are moved there before they are compared (domains.movement). fine: whether pictures are made as fine as the
+    domain's at last, by stronger or weaker noise (domains.fineness). rate: learning rate. middle, attention, fooling, changes, readings,
+    crowding, busyness: of paired training, as of the joint stage of train-generator. gamma, keep, discriminator_base, discriminator_max: of
+    the adversarial one, weights of R1 and of the structure term, and the discriminator's size.
     """
 
     presets: ClassVar[dict[str, dict[str, object]]] = {
@@ -60,6 +66,7 @@ class RecipeOptions(Options):
     replicate_from: int | None = None
     onlooker: bool = False
     moved: bool = True
+    fine: bool = False
     total_images: int = 24_000
     batch: int = 8
     rate: float = 2e-3
@@ -91,6 +98,8 @@ def run(options: RecipeOptions, folders: Folders, device: str, seconds: float | 
     if learned is None:
         return False
     notes = {"options": options.record(), "images": options.total_images, "frozen": sorted(frozen)}
+    if options.fine:
+        learned, notes["noise"] = measured_out(options, folders, stack, source, learned)
     if options.domain == SOURCE:
         hold_apart(stack)
     without = () if options.domain == SOURCE else frozen
@@ -123,8 +132,7 @@ def learn(
     options: RecipeOptions, folders: Folders, stack: Stack, source: Generator, begin: Generator, seconds: float | None
 ) -> Generator | None:
     """What `begin` becomes by the domain's pictures; None where that was interrupted."""
-    shared = drawing(stack, folders, options)
-    pool = both(options.domain, options.pool, shared)
+    pool = both(options.domain, options.pool, drawing(stack, folders, options))
     torch.manual_seed(options.seed)
     if options.paired:
         kinds = kinds_by(
@@ -132,8 +140,7 @@ def learn(
             fooling=options.fooling, changes=options.changes, readings=options.readings, crowding=options.crowding,
             busyness=options.busyness, moved=options.moved,
         )  # fmt: skip
-        portraits = pool if options.domain == SOURCE else both(SOURCE, options.pool, shared)
-        pairs = pairs_of(source, stack.encoder, stack.world, portraits, pool, options.seed)
+        pairs = pairs_with(pool, options, folders, stack, source)
         stage = Paired(begin, kinds, pairs, options.batch, options.total_images, options.rate)
     else:
         stage = unpaired(options, source, begin, pool)
@@ -143,6 +150,27 @@ def learn(
         lambda path: save_preview(path, preview, source, stage.average), seconds,
     )  # fmt: skip
     return stage.average if done else None
+
+
+def measured_out(
+    options: RecipeOptions, folders: Folders, stack: Stack, source: Generator, learned: Generator
+) -> tuple[Generator, float]:
+    """What was learned, with so much noise that its pictures are as fine as the domain's (domains.fineness), and how many times as much
+    that is."""
+    pool = both(options.domain, options.pool, drawing(stack, folders, options))
+    pairs = pairs_with(pool, options, folders, stack, source)
+    count = min(MEASURED, len(pool))
+    lessons = [pairs(position, options.batch, step_generator(options.seed, position)) for position in range(0, count, options.batch)]
+    fine = sum(fineness(pictures) for _, pictures in lessons) / len(lessons)
+    finer, factor = as_fine_as(fine, learned, torch.cat([styles for styles, _ in lessons]))
+    say(f"domain {options.domain}: as fine as the domain's pictures with {factor:.3f} times the noise")
+    return finer, factor
+
+
+def pairs_with(pool: Pool, options: RecipeOptions, folders: Folders, stack: Stack, source: Generator) -> Pairs:
+    """`pairs_of` the domain's pool and the portraits of its scenes."""
+    portraits = pool if options.domain == SOURCE else both(SOURCE, options.pool, drawing(stack, folders, options))
+    return pairs_of(source, stack.encoder, stack.world, portraits, pool, options.seed)
 
 
 def sights_of(options: RecipeOptions, stack: Stack) -> list[Sight]:
