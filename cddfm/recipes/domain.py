@@ -32,8 +32,8 @@ from stylespace.encoder import Encoder
 from stylespace.generator import Generator
 from stylespace.weights import read_notes, save_network
 
-MEASURED = 256
-"""Scenes by which it is measured how fine pictures are."""
+MEASURED, AMONG = 256, 1000
+"""Scenes by which it is measured how fine pictures are, and of how many of the pool's portraits and their twins they are taken."""
 
 
 class RecipeOptions(Options):
@@ -157,7 +157,7 @@ def measured_out(
 ) -> tuple[Generator, float]:
     """What was learned, with so much noise that its pictures are as fine as the domain's (domains.fineness), and how many times as much
     that is."""
-    pool = both(options.domain, options.pool, drawing(stack, folders, options))
+    pool = both(options.domain, min(options.pool, AMONG), drawing(stack, folders, options))
     pairs = pairs_with(pool, options, folders, stack, source)
     count = min(MEASURED, len(pool))
     lessons = [pairs(position, options.batch, step_generator(options.seed, position)) for position in range(0, count, options.batch)]
@@ -169,7 +169,7 @@ def measured_out(
 
 def pairs_with(pool: Pool, options: RecipeOptions, folders: Folders, stack: Stack, source: Generator) -> Pairs:
     """`pairs_of` the domain's pool and the portraits of its scenes."""
-    portraits = pool if options.domain == SOURCE else both(SOURCE, options.pool, drawing(stack, folders, options))
+    portraits = pool if options.domain == SOURCE else both(SOURCE, len(pool) // 2, drawing(stack, folders, options))
     return pairs_of(source, stack.encoder, stack.world, portraits, pool, options.seed)
 
 
