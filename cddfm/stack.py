@@ -35,7 +35,7 @@ class Stack:
         self.device = device
         self._variants: dict[str, nn.Module] = {}
         if not self.folder.is_dir():
-            raise UserError(f"the stack folder {self.folder} does not exist; make a stack with 'make stack', or leave --stack out")
+            raise UserError(f"the stack folder {self.folder} does not exist; give another, make it with 'make stack', or leave it out")
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"

@@ -32,6 +32,9 @@ from stylespace.critic import PatchCritic, critic_loss, fooling_loss
 from stylespace.grain import grain_losses
 from stylespace.objectives import change_left, feature_loss, halves_apart, left, picture_loss
 
+CRITIC_RATE = 3e-4
+"""Adam's for critics: of batches of four, at 0.001 one may know nothing after thousands of pictures, and then pulls anywhere."""
+
 Levels = Callable[[Tensor], Sequence[Tensor]]
 """Pictures → what a network sees in them, level by level: feature maps [batch, c, h, w] first, then vectors, of which the first are the
 features of the whole picture and the last what is read of it."""
@@ -81,7 +84,7 @@ class Likeness:
 
     def __init__(
         self, critic: PatchCritic, onlookers: Sequence[Onlooker], features: float = 0.15, fooling: float = 0.0, changes: float = 0.0,
-        readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0, rate: float = 1e-3,
+        readings: float = 0.0, crowding: float = 0.0, busyness: float = 0.0, rate: float = CRITIC_RATE,
     ):  # fmt: skip
         self.critic, self.onlookers = critic, onlookers
         self.features, self.fooling, self.changes, self.readings = features, fooling, changes, readings

@@ -1,7 +1,8 @@
-"""Both analyses: the numbers of a method whose answers are known, the plots, the command."""
+"""The analyses: the numbers of a method whose answers are known, the plots, the command."""
 
 import io
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,10 +13,15 @@ from cddfm.analysis import BINS, layer_changes, parameter_distributions
 from cddfm.blocks import param_layout
 from cddfm.cli import app
 from cddfm.errors import UserError
+from cddfm.evaluation.same_scenes import SIGHTS
 from cddfm.linear import LinearRig
 from cddfm.params import ATTRIBUTES, GROUPS
 from cddfm.plots import plot_distributions, plot_layers
 from cddfm.stages.sampling import mixed_styles
+from cddfm.world.codes import CODE_DIM
+from domains.kinds import KINDS
+from stylespace.generator import Generator
+from stylespace.weights import save_network
 from tests.cddfm.standins import SIZES
 
 
@@ -94,9 +100,31 @@ def test_the_command_writes_plots_and_numbers(tiny_stack, tmp_path):
     assert "jawOpen" in groups["expression"]["parameters"]
 
 
+def test_domains_are_shown_with_their_distances(tiny_stack, tmp_path):
+    stack = shutil.copytree(tiny_stack, tmp_path / "stack")
+    for name in ("generator", "domains/toon"):
+        save_network(
+            stack / f"{name}.safetensors", Generator(16, z_dim=CODE_DIM, w_dim=16, mapping_layers=2, channel_base=128, channel_max=16)
+        )
+    result = run("domains", "--stack", stack, "--device", "cpu", "-n", 3, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "the same 3 scenes" in result.output
+    facts = json.loads((tmp_path / "out" / "domains.json").read_text())
+    assert facts["number"] == 3
+    assert {(near["domain"], near["kind"], near["sight"]) for near in facts["domains"]} == {
+        (domain, kind, sight) for domain in ("portrait", "toon") for kind in KINDS for sight in SIGHTS
+    }
+    assert all(near["distance"] > near["of_means"] > 0 for near in facts["domains"])
+    with Image.open(tmp_path / "out" / "domains.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.height > picture.width > 600
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("domain",), "there is no analysis 'domain': did you mean 'domains'?"),
+        (("domains",), "a z of 16 numbers, which cannot hold a scene's code"),
         (("layer",), "there is no analysis 'layer': did you mean 'layers'?"),
         (("layers", "--method", "stylerag"), "there is no method 'stylerag': did you mean 'stylerig'?"),
         (("layers", "--device", "abacus"), "abacus"),
